@@ -1,0 +1,19 @@
+// System calls and constants that the Glibc overlay hides from Swift (GNU extensions, variadic functions).
+#pragma once
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <sys/socket.h>
+
+/// Pins the calling thread to one processor. 0, or an errno.
+int cposix_pin_to_cpu(int cpu);
+/// Fills `cpus` with the processors this process may use; returns how many (at most `max`).
+int cposix_usable_cpus(int *cpus, int max);
+/// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. A descriptor, or -errno.
+int cposix_accept(int fd);
+/// The monotonic clock in nanoseconds.
+uint64_t cposix_monotonic_nanoseconds(void);
+/// Fills `bytes` from getrandom(2). 0, or an errno.
+int cposix_random(void *bytes, size_t count);

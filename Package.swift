@@ -1,0 +1,82 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// One list of settings for every Swift target. Unknown feature names are accepted in silence, so copy from here only.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A floor of the server. What it may import is what it depends on here; `Tools/check-floors` holds the sources to it.
+func floor(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
+/// A C library behind a folder of its own under CShims/.
+func shim(_ name: String, links libraries: [String] = []) -> Target {
+    .target(
+        name: name, path: "CShims/\(name)", cSettings: [.define("_GNU_SOURCE")],
+        linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", swiftSettings: strict)
+}
+
+let package = Package(
+    name: "clarion",
+    products: [
+        .executable(name: "clarion", targets: ["clarion"]),
+        .executable(name: "wsbench", targets: ["wsbench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        shim("CUring", links: ["uring"]),
+        shim("CPosix"),
+        shim("CCrypto", links: ["crypto"]),
+
+        floor("ClarionBytes", "Sources/Bytes"),
+        floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
+        floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
+        floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix"]),
+        floor("ClarionEngine", "Sources/Engine", ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
+        floor("ClarionEcho", "Sources/Protocols/Echo", ["ClarionEngine", "ClarionWire"]),
+        floor("ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire"]),
+        floor("ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "CCrypto"]),
+        floor(
+            "ClarionServer", "Sources/Server",
+            [
+                "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho", "ClarionRealtimeJSON",
+                "ClarionPusher", "CPosix",
+            ]),
+        .executableTarget(
+            name: "clarion",
+            dependencies: ["ClarionServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/App", swiftSettings: strict),
+        .executableTarget(
+            name: "wsbench",
+            dependencies: [
+                "ClarionBytes", "ClarionWire", "CPosix", .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tools/wsbench", swiftSettings: strict),
+
+        tests("Bytes", ["ClarionBytes"]),
+        tests("Wire", ["ClarionWire", "ClarionBytes"]),
+        tests("Loop", ["ClarionLoop", "ClarionBytes"]),
+        tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire"]),
+        tests("Pusher", ["ClarionPusher"]),
+        tests("RealtimeJSON", ["ClarionRealtimeJSON"]),
+        tests("Server", ["ClarionServer"]),
+    ]
+)
