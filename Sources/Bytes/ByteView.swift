@@ -2,7 +2,7 @@
 ///
 /// Valid only as long as the owner says (a message's bytes: until its handler returns). Never stored.
 @frozen
-public struct ByteView {
+@safe public struct ByteView {
     /// Points to `count` readable bytes; owned by whoever made the view. May be any address when `count` is 0.
     public let base: UnsafePointer<UInt8>
     public let count: Int
@@ -10,13 +10,13 @@ public struct ByteView {
     @inlinable
     public init(base: UnsafePointer<UInt8>, count: Int) {
         assert(count >= 0)
-        self.base = base
+        unsafe self.base = unsafe base
         self.count = count
     }
 
     @inlinable
     public init(_ text: StaticString) {
-        self.init(base: text.utf8Start, count: text.utf8CodeUnitCount)
+        unsafe self.init(base: text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
     @inlinable public var isEmpty: Bool { count == 0 }
@@ -25,14 +25,14 @@ public struct ByteView {
     @inlinable
     public subscript(index: Int) -> UInt8 {
         precondition(index >= 0 && index < count)
-        return base[index]
+        return unsafe base[index]
     }
 
     /// The part from `start` on, at most `length` bytes; both are cut to what is there.
     @inlinable
     public func slice(from start: Int, count length: Int = Int.max) -> ByteView {
         let first = min(max(start, 0), count)
-        return ByteView(base: base + first, count: min(max(length, 0), count - first))
+        return unsafe ByteView(base: base + first, count: min(max(length, 0), count - first))
     }
 
     @inlinable
@@ -40,7 +40,7 @@ public struct ByteView {
         if left.count != right.count { return false }
         var index = 0
         while index < left.count {
-            if left.base[index] != right.base[index] { return false }
+            if unsafe left.base[index] != right.base[index] { return false }
             index += 1
         }
         return true
@@ -62,9 +62,9 @@ public struct ByteView {
         if count != other.count { return false }
         var index = 0
         while index < count {
-            var byte = base[index]
+            var byte = unsafe base[index]
             if byte >= 0x41 && byte <= 0x5A { byte |= 0x20 }
-            if byte != other.base[index] { return false }
+            if unsafe byte != other.base[index] { return false }
             index += 1
         }
         return true
@@ -75,18 +75,18 @@ public struct ByteView {
     public func firstIndex(of byte: UInt8) -> Int? {
         var index = 0
         while index < count {
-            if base[index] == byte { return index }
+            if unsafe base[index] == byte { return index }
             index += 1
         }
         return nil
     }
 
     @inlinable
-    public var unsafeBuffer: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: base, count: count) }
+    public var unsafeBuffer: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: base, count: count) }
 
     /// A copy as text; invalid UTF-8 becomes U+FFFD. For cold paths.
-    @inlinable public var string: String { String(decoding: unsafeBuffer, as: UTF8.self) }
+    @inlinable public var string: String { unsafe String(decoding: unsafeBuffer, as: UTF8.self) }
 
     /// A copy. For cold paths.
-    @inlinable public var array: [UInt8] { Array(unsafeBuffer) }
+    @inlinable public var array: [UInt8] { unsafe Array(unsafeBuffer) }
 }

@@ -25,7 +25,7 @@ public enum CompletionKind: UInt8, Sendable {
 
 /// One answer of a backend. Plain data; a worker reads it before its next `turn`.
 @frozen
-public struct Completion {
+@safe public struct Completion {
     public var token: Token
     public var kind: CompletionKind
     public var result: Int32
@@ -43,7 +43,7 @@ public struct Completion {
         self.kind = kind
         self.result = result
         self.buffer = buffer
-        self.bytes = bytes
+        unsafe self.bytes = unsafe bytes
     }
 }
 
