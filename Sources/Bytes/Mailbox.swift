@@ -53,7 +53,7 @@ public import Synchronization
         let typed = unsafe node.assumingMemoryBound(to: MailNode.self)
         unsafe typed.pointee.next.store(nil, ordering: .relaxed)
         let previous = unsafe head.exchange(node, ordering: .acquiringAndReleasing)
-        guard let unsafe previous else { preconditionFailure("a mailbox without its stub") }
+        guard let previous = unsafe previous else { preconditionFailure("a mailbox without its stub") }
         unsafe previous.assumingMemoryBound(to: MailNode.self).pointee.next.store(node, ordering: .releasing)
     }
 
