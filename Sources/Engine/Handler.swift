@@ -1,0 +1,93 @@
+// What the engine asks of a protocol, and of the router in front of them. Each worker has its own instances, so their
+// state needs no lock. They see messages and sessions, never sockets or buffers.
+
+public import ClarionBytes
+public import ClarionWire
+
+/// A protocol spoken over WebSocket: sees whole messages, answers through the session.
+public protocol MessageHandler: AnyObject {
+    /// The connection is open: the 101 answer is queued. What is sent now comes right behind it.
+    func opened(_ session: Session)
+
+    /// A message came. `payload` is valid until this returns, and valid UTF-8 if `opcode` is `Opcode.text`.
+    func received(_ payload: ByteView, opcode: UInt8, _ session: Session)
+
+    /// A subscription is in force: every message published from now on reaches the connection. Called once for each
+    /// `subscribe` that was answered with `.joining` or `.already`, possibly before that call returns.
+    func joined(space: UInt16, name: ByteView, _ session: Session)
+
+    /// Nothing came for `Liveness.pingAfterSeconds`: ask the peer for a sign of life.
+    func ping(_ session: Session)
+
+    /// The node is about to close the connection for `reason` and nothing was said yet: an optional last message
+    /// (`session.reply`), and what the close frame says. nil: a close frame without a code.
+    func farewell(_ reason: CloseReason, _ session: Session) -> Farewell?
+
+    /// The connection is gone; its subscriptions are too. The last call for this session.
+    func closed(_ session: Session)
+}
+
+/// What a close frame says.
+public struct Farewell {
+    public var code: UInt16
+    public var text: StaticString
+
+    public init(_ code: UInt16, _ text: StaticString) {
+        self.code = code
+        self.text = text
+    }
+}
+
+/// How a connection proves that it is alive.
+public struct Liveness: Sendable {
+    /// Silence after which `MessageHandler.ping` is called.
+    public var pingAfterSeconds: Int
+    /// Time the peer then has, before the connection is closed with `.pongTimeout`.
+    public var answerWithinSeconds: Int
+    /// Only WebSocket pongs count as signs of life, not other messages.
+    public var onlyPongsCount: Bool
+
+    public init(pingAfterSeconds: Int, answerWithinSeconds: Int, onlyPongsCount: Bool = false) {
+        self.pingAfterSeconds = pingAfterSeconds
+        self.answerWithinSeconds = answerWithinSeconds
+        self.onlyPongsCount = onlyPongsCount
+    }
+}
+
+/// What the router says to an upgrade request that is a correct one (RFC 6455 section 4.2.1).
+public enum UpgradeDecision {
+    /// The connection speaks to handler number `handler` (index in `NodeConfiguration.makeHandlers`) from now on.
+    /// `state` is the first value of the session's state words.
+    case accept(handler: UInt8, state: SessionState, messageBytesMax: Int, liveness: Liveness)
+    /// An HTTP answer with this status and a plain text, then the connection is closed.
+    case refuse(status: Int, text: StaticString)
+    /// The connection is closed without an answer.
+    case abort
+}
+
+/// Four words that belong to the protocol of a connection.
+@frozen
+public struct SessionState: BitwiseCopyable, Sendable {
+    public var word0: UInt64 = 0
+    public var word1: UInt64 = 0
+    public var word2: UInt64 = 0
+    public var word3: UInt64 = 0
+
+    @inlinable public init() {}
+}
+
+/// Whether a request may send a body, decided when its head is there.
+public enum BodyAdmission {
+    /// At most this many bytes.
+    case atMost(Int)
+    /// An answer now, then the connection is closed.
+    case refuse(status: Int, text: StaticString)
+}
+
+/// What stands between HTTP and the handlers: which path leads where. One instance for each worker.
+public protocol Router: AnyObject {
+    func upgrade(_ head: HTTPHead, _ session: Session) -> UpgradeDecision
+    func admit(_ head: HTTPHead) -> BodyAdmission
+    /// A whole request. Answer with `session.respond` now, or later through `session.ticket`; exactly once.
+    func request(_ head: HTTPHead, body: ByteView, _ session: Session)
+}
