@@ -32,12 +32,12 @@ extension Epoll {
             counters.systemCalls += 1
             var result = SystemCall.accept(listener.descriptor)
             if result == -EAGAIN { return }
-            if result >= 0 && (connectionCount >= connectionsMax || Int(result) >= entries.count) {
+            if result >= 0 && (connectionCount >= connectionsMax || Int(result) >= handles.count) {
                 SystemCall.close(result)
                 result = -ENFILE
             }
             if result >= 0 {
-                open(result)
+                admit(result)
                 unsafe sink.put(Completion(token: Token(raw: listener.token), kind: .accepted, result: result))
             } else if case .rest = AcceptFailure(result: result) {
                 if result == -EMFILE { refuseOne(listener.descriptor) }
@@ -48,11 +48,8 @@ extension Epoll {
         }
     }
 
-    private mutating func open(_ handle: Handle) {
-        let entry = unsafe entries.base + Int(handle)
-        unsafe precondition(!entry.pointee.flags.contains(.open))
-        let generation = unsafe entry.pointee.generation &+ 1
-        unsafe entry.pointee = EpollEntry(token: 0, generation: generation, next: -1, previous: -1, flags: .open, watched: 0)
+    private mutating func admit(_ handle: Handle) {
+        handles.admit(handle)
         connectionCount += 1
         handleHighest = max(handleHighest, handle)
     }

@@ -11,7 +11,7 @@ extension Epoll {
         var sink = unsafe CompletionSink(base: batch, capacity: capacity)
         tellClosed(&sink)
         if sink.isFull { return sink.count }
-        if starvedFirst >= 0 && pool.freeCount * 2 >= pool.count { feedStarved() }
+        if handles.hasStarved && pool.freeCount * 2 >= pool.count { feedStarved() }
         answerEvents(&sink)
         if eventIndex == eventCount && !sink.isFull {
             wait(waitNanoseconds: sink.count > 0 ? 0 : waitNanoseconds)
@@ -24,7 +24,8 @@ extension Epoll {
     /// Closed handles first: their numbers may come back by the accepts of this turn.
     private mutating func tellClosed(_ sink: inout CompletionSink) {
         while closedFirst >= 0 && !sink.isFull {
-            let entry = unsafe entries.base + Int(closedFirst)
+            let entry = unsafe handles[closedFirst]
+            unsafe entry.pointee.flags = []
             unsafe sink.put(Completion(token: Token(raw: entry.pointee.token), kind: .closed, result: 0))
             connectionCount -= 1
             closedFirst = unsafe entry.pointee.next
@@ -33,15 +34,10 @@ extension Epoll {
     }
 
     private mutating func feedStarved() {
-        // One that fails to be watched goes back to the front of a list that is already cut off here.
-        var handle = starvedFirst
-        starvedFirst = -1
-        while handle >= 0 {
-            let entry = unsafe entries.base + Int(handle)
-            let next = unsafe entry.pointee.next
-            unsafe entry.pointee.flags.remove(.starved)
+        var rest = pool.freeCount
+        while rest > 0, let handle = handles.relieveFirst() {
             watch(handle)
-            handle = next
+            rest -= 1
         }
     }
 
@@ -62,7 +58,7 @@ extension Epoll {
         if restingListenerCount > 0 && nanoseconds > 0 {
             nanoseconds = min(nanoseconds, Int64(BackendLimits.acceptPauseNanoseconds))
         }
-        if starvedFirst >= 0 && pool.freeCount * 2 >= pool.count {
+        if handles.hasStarved && pool.freeCount * 2 >= pool.count {
             // Only those wait that the kernel had no memory to watch.
             nanoseconds = min(nanoseconds, Int64(BackendLimits.acceptPauseNanoseconds))
         }
@@ -81,7 +77,7 @@ extension Epoll {
             } else if data >= EpollLimits.listenerData && data < EpollLimits.listenerData + UInt64(EpollLimits.listenersMax) {
                 eventIndex += 1
                 acceptReady(Int(data - EpollLimits.listenerData), &sink)
-            } else if unsafe entries.base[Int(low)].generation != UInt32(truncatingIfNeeded: data >> 32) {
+            } else if !isCurrent(Handle(low), generation: UInt32(truncatingIfNeeded: data >> 32)) {
                 eventIndex += 1
             } else if unsafe answer(Handle(low), event.events, &sink) {
                 eventIndex += 1
@@ -89,10 +85,15 @@ extension Epoll {
         }
     }
 
+    private func isCurrent(_ handle: Handle, generation: UInt32) -> Bool {
+        let entry = unsafe handles[handle]
+        return unsafe entry.pointee.flags.contains(.open) && entry.pointee.generation == generation
+    }
+
     /// Answers one event of a connection. False when the sink is full before all is told; what was told is not told
     /// again, because each answer takes its flag away or leaves the readiness to the next `epoll_wait`.
     private mutating func answer(_ handle: Handle, _ told: UInt32, _ sink: inout CompletionSink) -> Bool {
-        let entry = unsafe entries.base + Int(handle)
+        let entry = unsafe handles[handle]
         let failed = told & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
         if unsafe entry.pointee.flags.contains(.writing) && (failed || told & EPOLLOUT.rawValue != 0) {
             unsafe entry.pointee.flags.remove(.writing)
@@ -109,10 +110,10 @@ extension Epoll {
     }
 
     private mutating func read(_ handle: Handle, _ sink: inout CompletionSink) {
-        let entry = unsafe entries.base + Int(handle)
+        let entry = unsafe handles[handle]
         guard pool.freeCount > 0 else {
-            if starvedFirst < 0 { counters.receiveBuffersExhausted += 1 }
-            enterStarved(handle)
+            if !handles.hasStarved { counters.receiveBuffersExhausted += 1 }
+            handles.starve(handle)
             return
         }
         let buffer = pool.take()

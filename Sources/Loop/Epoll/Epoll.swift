@@ -18,7 +18,7 @@ import Glibc
     let epoll: OwnedDescriptor
     let wake: OwnedDescriptor
     /// By descriptor; `EpollLimits.descriptorsMax` entries, of which the kernel backs the touched pages.
-    let entries: ReservedMemory<EpollEntry>
+    var handles: HandleTable
     /// What the last `epoll_wait` told; `eventIndex ..< eventCount` still have to be looked at.
     let events: ReservedMemory<epoll_event>
     var eventIndex = 0
@@ -37,7 +37,6 @@ import Glibc
     var connectionCount = 0
     /// No open handle is above this one.
     var handleHighest: Handle = -1
-    var starvedFirst: Handle = -1
     /// Closed handles whose `.closed` is still to be told, in the order of `close`.
     var closedFirst: Handle = -1
     var closedLast: Handle = -1
@@ -47,7 +46,7 @@ import Glibc
         // Locals first: what throws may not leave a half-made value behind, and each local gives itself back.
         let epoll = try OwnedDescriptor(SystemCall.epollCreate(), from: "epoll_create1")
         let wake = try OwnedDescriptor(SystemCall.eventDescriptor(), from: "eventfd")
-        let entries = try ReservedMemory<EpollEntry>(count: EpollLimits.descriptorsMax)
+        let handles = try HandleTable(count: EpollLimits.descriptorsMax)
         let events = unsafe try ReservedMemory<epoll_event>(count: EpollLimits.eventsPerWaitMax)
         let listeners = try ReservedMemory<EpollListener>(count: EpollLimits.listenersMax)
         let pool = try ReceivePool(count: options.receiveBufferCount, bufferBytes: options.receiveBufferBytes)
@@ -59,7 +58,7 @@ import Glibc
         guard added >= 0 else { throw .system(call: "epoll_ctl", errno: -added) }
         self.epoll = epoll
         self.wake = wake
-        self.entries = entries
+        self.handles = handles
         unsafe self.events = unsafe events
         self.listeners = listeners
         self.pool = pool
@@ -73,7 +72,7 @@ import Glibc
     deinit {
         var handle: Handle = 0
         while handle <= handleHighest {
-            if unsafe entries.base[Int(handle)].flags.contains(.open) { SystemCall.close(handle) }
+            if unsafe handles[handle].pointee.flags.contains(.open) { SystemCall.close(handle) }
             handle += 1
         }
         if spareDescriptor >= 0 { SystemCall.close(spareDescriptor) }
@@ -84,19 +83,19 @@ import Glibc
     // MARK: Receiving
 
     public mutating func receive(_ handle: Handle, token: Token) {
-        let entry = unsafe openEntry(handle)
+        let entry = unsafe handles.open(handle)
         unsafe entry.pointee.token = token.raw
         unsafe entry.pointee.flags.insert(.reading)
         watch(handle)
     }
 
     public mutating func pauseReceiving(_ handle: Handle) {
-        unsafe openEntry(handle).pointee.flags.insert(.paused)
+        unsafe handles.open(handle).pointee.flags.insert(.paused)
         watch(handle)
     }
 
     public mutating func resumeReceiving(_ handle: Handle) {
-        unsafe openEntry(handle).pointee.flags.remove(.paused)
+        unsafe handles.open(handle).pointee.flags.remove(.paused)
         watch(handle)
     }
 
@@ -130,7 +129,7 @@ import Glibc
     }
 
     public mutating func awaitWritable(_ handle: Handle) {
-        unsafe openEntry(handle).pointee.flags.insert(.writing)
+        unsafe handles.open(handle).pointee.flags.insert(.writing)
         watch(handle)
     }
 
@@ -142,8 +141,8 @@ import Glibc
     }
 
     public mutating func close(_ handle: Handle, token: Token, reset: Bool) {
-        let entry = unsafe openEntry(handle)
-        if unsafe entry.pointee.flags.contains(.starved) { leaveStarved(handle) }
+        let entry = unsafe handles.open(handle)
+        handles.relieve(handle)
         if reset {
             counters.systemCalls += 1
             SystemCall.resetOnClose(handle)
@@ -151,28 +150,20 @@ import Glibc
         // Closing also takes the descriptor out of the epoll set: nobody else holds the socket.
         counters.systemCalls += 1
         SystemCall.close(handle)
-        unsafe entry.pointee.flags = []
+        unsafe entry.pointee.flags = .closing
         unsafe entry.pointee.watched = 0
-        unsafe entry.pointee.generation &+= 1
         unsafe entry.pointee.token = token.raw
         unsafe entry.pointee.next = -1
-        if closedLast >= 0 { unsafe entries.base[Int(closedLast)].next = handle } else { closedFirst = handle }
+        if closedLast >= 0 { unsafe handles[closedLast].pointee.next = handle } else { closedFirst = handle }
         closedLast = handle
     }
 
-    // MARK: Entries
+    // MARK: Readiness
 
-    /// The entry of an open handle, valid as long as the backend.
-    func openEntry(_ handle: Handle) -> UnsafeMutablePointer<EpollEntry> {
-        precondition(handle >= 0 && Int(handle) < entries.count)
-        let entry = unsafe entries.base + Int(handle)
-        unsafe precondition(entry.pointee.flags.contains(.open))
-        return unsafe entry
-    }
-
-    /// Makes the kernel watch a handle for what is wanted of it now.
+    /// Makes the kernel watch a handle for what is wanted of it now, and for nothing when nothing is: a failed connection
+    /// in the set would be reported for ever (EPOLLERR cannot be masked).
     mutating func watch(_ handle: Handle) {
-        let entry = unsafe entries.base + Int(handle)
+        let entry = unsafe handles[handle]
         var wanted: UInt32 = unsafe entry.pointee.wantsReading ? EPOLLIN.rawValue : 0
         if unsafe entry.pointee.flags.contains(.writing) { wanted |= EPOLLOUT.rawValue }
         let watched = unsafe UInt32(entry.pointee.watched)
@@ -182,31 +173,11 @@ import Glibc
         let data = unsafe UInt64(entry.pointee.generation) << 32 | UInt64(UInt32(bitPattern: handle))
         let result = SystemCall.epollControl(epoll.number, operation, handle, events: wanted, data: data)
         if result == 0 {
-            unsafe entry.pointee.watched = UInt8(truncatingIfNeeded: wanted)
-        } else if unsafe !entry.pointee.flags.contains(.starved) {
-            // ENOMEM or ENOSPC (/proc/sys/fs/epoll/max_user_watches): try again with the starved ones.
-            enterStarved(handle)
+            unsafe entry.pointee.watched = UInt16(truncatingIfNeeded: wanted)
+        } else {
+            // ENOMEM or ENOSPC (/proc/sys/fs/epoll/max_user_watches): tried again with the starved ones.
+            handles.starve(handle)
         }
-    }
-
-    // MARK: The starved list
-
-    mutating func enterStarved(_ handle: Handle) {
-        let entry = unsafe entries.base + Int(handle)
-        unsafe entry.pointee.flags.insert(.starved)
-        unsafe entry.pointee.previous = -1
-        unsafe entry.pointee.next = starvedFirst
-        if starvedFirst >= 0 { unsafe entries.base[Int(starvedFirst)].previous = handle }
-        starvedFirst = handle
-    }
-
-    mutating func leaveStarved(_ handle: Handle) {
-        let entry = unsafe entries.base + Int(handle)
-        let next = unsafe entry.pointee.next
-        let previous = unsafe entry.pointee.previous
-        if next >= 0 { unsafe entries.base[Int(next)].previous = previous }
-        if previous >= 0 { unsafe entries.base[Int(previous)].next = next } else { starvedFirst = next }
-        unsafe entry.pointee.flags.remove(.starved)
     }
 }
 
