@@ -1,0 +1,99 @@
+// Accepting on the epoll backend: a bounded number a turn, and a rest when the process or the system is full.
+
+import CPosix
+public import ClarionBytes
+import Glibc
+
+extension Epoll {
+    public mutating func accept(listener: Int32, token: Token) {
+        precondition(listenerCount < EpollLimits.listenersMax)
+        unsafe listeners.base[listenerCount] = EpollListener(descriptor: listener, token: token.raw, resumeAt: 0)
+        listenerCount += 1
+        watchListener(listenerCount - 1)
+    }
+
+    public mutating func stopAccepting() {
+        for index in 0..<listenerCount where unsafe listeners.base[index].resumeAt == 0 {
+            counters.systemCalls += 1
+            _ = unsafe SystemCall.epollControl(
+                epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
+        }
+        listenerCount = 0
+        restingListenerCount = 0
+    }
+
+    mutating func acceptReady(_ index: Int, _ sink: inout CompletionSink) {
+        // An event of before `stopAccepting`, or of before the rest.
+        guard index < listenerCount, unsafe listeners.base[index].resumeAt == 0 else { return }
+        let listener = unsafe listeners.base[index]
+        var rest = EpollLimits.acceptsPerTurnMax
+        while rest > 0 && !sink.isFull {
+            rest -= 1
+            counters.systemCalls += 1
+            var result = SystemCall.accept(listener.descriptor)
+            if result == -EAGAIN { return }
+            if result >= 0 && (connectionCount >= connectionsMax || Int(result) >= handles.count) {
+                SystemCall.close(result)
+                result = -ENFILE
+            }
+            if result >= 0 {
+                admit(result)
+                unsafe sink.put(Completion(token: Token(raw: listener.token), kind: .accepted, result: result))
+            } else if case .rest = AcceptFailure(result: result) {
+                if result == -EMFILE { refuseOne(listener.descriptor) }
+                unsafe sink.put(Completion(token: Token(raw: listener.token), kind: .accepted, result: result))
+                restListener(index)
+                return
+            }
+        }
+    }
+
+    private mutating func admit(_ handle: Handle) {
+        handles.admit(handle)
+        connectionCount += 1
+        handleHighest = max(handleHighest, handle)
+    }
+
+    /// Gives the spare descriptor up to take one connection and close it, so that its client learns at once.
+    private mutating func refuseOne(_ listener: Int32) {
+        guard spareDescriptor >= 0 else { return }
+        SystemCall.close(spareDescriptor)
+        let refused = SystemCall.accept(listener)
+        if refused >= 0 { SystemCall.close(refused) }
+        spareDescriptor = SystemCall.spareDescriptor()
+        counters.systemCalls += 4
+    }
+
+    private mutating func restListener(_ index: Int) {
+        counters.acceptPaused += 1
+        counters.systemCalls += 1
+        _ = unsafe SystemCall.epollControl(epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
+        unsafe listeners.base[index].resumeAt = SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
+        restingListenerCount += 1
+    }
+
+    mutating func resumeListeners() {
+        let now = SystemCall.monotonicNanoseconds()
+        for index in 0..<listenerCount {
+            let resumeAt = unsafe listeners.base[index].resumeAt
+            if resumeAt == 0 || now < resumeAt { continue }
+            restingListenerCount -= 1
+            unsafe listeners.base[index].resumeAt = 0
+            if spareDescriptor < 0 { spareDescriptor = SystemCall.spareDescriptor() }
+            watchListener(index)
+        }
+    }
+
+    private mutating func watchListener(_ index: Int) {
+        counters.systemCalls += 1
+        let result = unsafe SystemCall.epollControl(
+            epoll.number, EPOLL_CTL_ADD, listeners.base[index].descriptor, events: EPOLLIN.rawValue,
+            data: EpollLimits.listenerData + UInt64(index))
+        if result < 0 {
+            // The kernel has no memory to watch it: as good a reason to rest as any.
+            counters.acceptPaused += 1
+            unsafe listeners.base[index].resumeAt = SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
+            restingListenerCount += 1
+        }
+    }
+}

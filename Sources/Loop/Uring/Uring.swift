@@ -1,0 +1,267 @@
+// The backend for io_uring: connections live in the ring's own file table, bytes come by one standing receive for each,
+// sends of a turn leave in one system call.
+
+public import ClarionBytes
+import CPosix
+import CUring
+import Glibc
+
+/// io_uring in completion shape (Linux 6.1 and later). A `Handle` is an index of the ring's file table, so connections use
+/// no descriptors of the process. Made, used and given up by one thread.
+///
+/// What the kernel holds of a connection is written in its entry's flags: `receiveArmed` (a multishot receive) and
+/// `writing` (a poll). Only when neither is set may the file be closed, and only the close's completion frees the entry.
+public struct Uring: ~Copyable, Backend {
+    public static let name = "uring"
+
+    public internal(set) var counters = BackendCounters()
+
+    let ring: Ring
+    let wake: OwnedDescriptor
+    var buffers: ProvidedBuffers
+    var handles: HandleTable
+    /// What came out of the ring outside of a turn.
+    var stash: CompletionStash
+    let listeners: ReservedMemory<UringListener>
+    var restingListenerCount = 0
+    let sendResults: ReservedMemory<Int32>
+    let sendBatchMax: Int
+    var sendCount = 0
+    /// What `reset` sets; the kernel reads it when the operation is submitted.
+    let lingerNone: ReservedMemory<linger>
+
+    public init(options: BackendOptions) throws(LoopError) {
+        precondition(options.connectionsMax > 0 && options.sendBatchMax > 0)
+        // Locals first: what throws may not leave a half-made value behind, and each local gives itself back.
+        let submissions = UringLimits.controlEntries + options.sendBatchMax
+        let completions = max(
+            UringLimits.completionsMin, 4 * options.sendBatchMax + 2 * options.receiveBufferCount)
+        let ring = try Ring(submissions: submissions, completions: completions)
+        let wake = try OwnedDescriptor(SystemCall.eventDescriptor(), from: "eventfd")
+        let buffers = try ProvidedBuffers(
+            count: options.receiveBufferCount, bufferBytes: options.receiveBufferBytes, of: ring)
+        // The kernel bounds the table by the soft limit of descriptors, though it takes none.
+        let fileCount = min(options.connectionsMax, SystemCall.descriptorsMax(), UringLimits.filesMax)
+        let registered = ring.registerFiles(count: fileCount)
+        guard registered >= 0 else { throw .system(call: "io_uring_register", errno: -registered) }
+        let handles = try HandleTable(count: fileCount)
+        let stash = try CompletionStash(capacity: completions)
+        let listeners = try ReservedMemory<UringListener>(count: UringLimits.listenersMax)
+        let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax)
+        let lingerNone = try ReservedMemory<linger>(count: 1)
+        unsafe lingerNone.base.pointee = linger(l_onoff: 1, l_linger: 0)
+        self.ring = ring
+        self.wake = wake
+        self.buffers = buffers
+        self.handles = handles
+        self.stash = stash
+        self.listeners = listeners
+        self.sendResults = sendResults
+        self.lingerNone = lingerNone
+        sendBatchMax = options.sendBatchMax
+        armWake()
+    }
+
+    deinit {
+        // Before the buffers go, whatever the order of the fields.
+        ring.exit()
+    }
+
+    public var wakeDescriptor: Int32 { wake.number }
+
+    // MARK: Receiving
+
+    public mutating func receive(_ handle: Handle, token: Token) {
+        let entry = unsafe handles.open(handle)
+        unsafe entry.pointee.token = token.raw
+        unsafe entry.pointee.flags.insert(.reading)
+        armReceive(handle)
+    }
+
+    public mutating func pauseReceiving(_ handle: Handle) {
+        let entry = unsafe handles.open(handle)
+        unsafe entry.pointee.flags.insert(.paused)
+        cancelReceive(handle)
+    }
+
+    public mutating func resumeReceiving(_ handle: Handle) {
+        unsafe handles.open(handle).pointee.flags.remove(.paused)
+        armReceive(handle)
+    }
+
+    public mutating func recycle(buffer: UInt16) { buffers.giveBack(buffer) }
+
+    /// Asks for bytes if they are wanted and nobody asks already. A receive that is being cancelled asks again itself.
+    mutating func armReceive(_ handle: Handle) {
+        let entry = unsafe handles[handle]
+        guard unsafe entry.pointee.wantsReading, unsafe !entry.pointee.flags.contains(.receiveArmed) else { return }
+        unsafe entry.pointee.flags.insert(.receiveArmed)
+        unsafe curing_prep_receive(nextEntry(), handle, ProvidedBuffers.group, name(.receive, handle))
+    }
+
+    /// The kernel looks the operation up in 256 lists at most; that is why a connection which has ended is not cancelled.
+    mutating func cancelReceive(_ handle: Handle) {
+        let entry = unsafe handles[handle]
+        guard unsafe entry.pointee.flags.intersection([.receiveArmed, .receiveCancelled]) == .receiveArmed else { return }
+        unsafe entry.pointee.flags.insert(.receiveCancelled)
+        unsafe curing_prep_cancel(nextEntry(), name(.receive, handle), Token(uring: .silent).raw)
+    }
+
+    // MARK: Sending
+
+    public mutating func send(_ handle: Handle, bytes: UnsafePointer<UInt8>, count: Int) -> Int {
+        precondition(sendCount < sendBatchMax && count > 0)
+        let index = sendCount
+        let offered = UInt32(min(count, UringLimits.sendBytesMax))
+        // Only a send that took less than this tells so.
+        unsafe sendResults.base[index] = Int32(offered)
+        unsafe curing_prep_send(nextEntry(), handle, bytes, offered, Token(uring: .send, slot: UInt32(index)).raw)
+        sendCount = index + 1
+        return index
+    }
+
+    /// Sends never wait, so the kernel carries them out while it takes them, and what failed or was short is in the ring
+    /// when the call returns (seen on 6.18 with full socket buffers).
+    public mutating func submitSends() {
+        sendCount = 0
+        submitAll()
+        takeOut()
+        while ring.hasOverflowed {
+            counters.completionOverflows += 1
+            enter(waits: false, nanoseconds: 0)
+            takeOut()
+        }
+    }
+
+    public func sendResult(_ index: Int) -> Int32 {
+        precondition(index >= 0 && index < sendBatchMax)
+        return unsafe sendResults.base[index]
+    }
+
+    /// Empties the ring: results of sends to their places, everything else to the next turn.
+    private mutating func takeOut() {
+        var rest = ring.readyCount
+        while rest > 0 {
+            let completion = ring.take()
+            let token = Token(raw: completion.data)
+            if token.operation == UringOperation.send.rawValue {
+                noteSend(index: Int(token.slot), result: completion.result)
+            } else {
+                stash.append(completion)
+            }
+            rest -= 1
+        }
+    }
+
+    mutating func noteSend(index: Int, result: Int32) {
+        precondition(index < sendBatchMax)
+        // A send of which nothing was taken and nothing went wrong does not exist; should it, it is a full socket.
+        unsafe sendResults.base[index] = result == 0 ? -EAGAIN : result
+        if result > 0 { counters.shortSends += 1 } else { counters.refusedSends += 1 }
+    }
+
+    public mutating func awaitWritable(_ handle: Handle) {
+        let entry = unsafe handles.open(handle)
+        guard unsafe !entry.pointee.flags.contains(.writing) else { return }
+        unsafe entry.pointee.flags.insert(.writing)
+        unsafe curing_prep_poll_writable(nextEntry(), handle, name(.poll, handle))
+    }
+
+    // MARK: Closing
+
+    public mutating func shutdownSending(_ handle: Handle) {
+        _ = unsafe handles.open(handle)
+        unsafe curing_prep_shutdown(nextEntry(), handle, Token(uring: .silent).raw)
+    }
+
+    public mutating func close(_ handle: Handle, token: Token, reset: Bool) {
+        let entry = unsafe handles.open(handle)
+        handles.relieve(handle)
+        unsafe entry.pointee.token = token.raw
+        unsafe entry.pointee.flags.remove([.open, .reading])
+        unsafe entry.pointee.flags.insert(.closing)
+        if reset { unsafe curing_prep_linger(nextEntry(), handle, lingerNone.base, Token(uring: .silent).raw) }
+        cancelReceive(handle)
+        if unsafe entry.pointee.flags.contains(.writing) {
+            unsafe curing_prep_cancel(nextEntry(), name(.poll, handle), Token(uring: .silent).raw)
+        }
+        closeWhenIdle(handle)
+    }
+
+    /// The last step of closing: nothing of the connection is in flight any more.
+    mutating func closeWhenIdle(_ handle: Handle) {
+        let flags = unsafe handles[handle].pointee.flags
+        guard flags.contains(.closing), flags.isDisjoint(with: [.receiveArmed, .writing]) else { return }
+        unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: handle), name(.close, handle))
+    }
+
+    // MARK: The ring
+
+    /// What an operation of a connection is called in the ring.
+    func name(_ operation: UringOperation, _ handle: Handle) -> UInt64 {
+        unsafe Token(
+            operation: operation.rawValue, generation: handles[handle].pointee.generation,
+            slot: UInt32(bitPattern: handle)
+        ).raw
+    }
+
+    /// An entry to fill. When the ring is full the kernel takes what is there first.
+    mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe> {
+        while true {
+            if let entry = unsafe ring.entry() { return unsafe entry }
+            submitAll()
+        }
+    }
+
+    /// Hands everything over. The kernel takes all of it in one go but for want of memory, and then it is asked again:
+    /// entries point to bytes that only stay until then.
+    mutating func submitAll() {
+        while ring.pendingCount > 0 {
+            counters.systemCalls += 1
+            let result = ring.submit()
+            if result < 0 && result != -EINTR { sched_yield() }
+        }
+    }
+
+    mutating func enter(waits: Bool, nanoseconds: Int64) {
+        counters.systemCalls += 1
+        _ = ring.submitAndWait(waits, nanoseconds: nanoseconds)
+    }
+
+    mutating func armWake() {
+        unsafe curing_prep_poll_wake(nextEntry(), wake.number, Token(uring: .wake).raw)
+    }
+}
+
+/// What a completion of the ring is about.
+enum UringOperation: UInt8 {
+    /// Nobody waits for it.
+    case silent = 0
+    case accept
+    case receive
+    /// The slot is the send's index in its batch.
+    case send
+    case poll
+    case close
+    case wake
+}
+
+extension Token {
+    /// A name in the ring of something that is no connection's.
+    init(uring operation: UringOperation, generation: UInt32 = 0, slot: UInt32 = 0) {
+        self.init(operation: operation.rawValue, generation: generation, slot: slot)
+    }
+}
+
+/// The bounds of an io_uring worker.
+enum UringLimits {
+    /// Most entries of the file table (the kernel's own bound is the same); 24 bytes of address space each.
+    static let filesMax = 1 << 20
+    /// Submission entries beside those for a batch of sends: 64 bytes each. More only cost a further system call.
+    static let controlEntries = 512
+    /// Least entries of the completion ring: 16 bytes each. The kernel sizes its table of what can be cancelled by it.
+    static let completionsMin = 8192
+    static let listenersMax = 8
+    /// Most bytes offered in one send.
+    static let sendBytesMax = 1 << 30
+}
