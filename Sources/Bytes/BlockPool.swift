@@ -1,6 +1,6 @@
 /// A piece of memory from a `BlockPool`; an empty one has no memory.
 @frozen
-@safe public struct Block {
+@safe public struct Block: BitwiseCopyable {
     /// Points to `capacity` bytes, owned by whoever took the block until it is given back. nil when `capacity` is 0.
     public var base: UnsafeMutablePointer<UInt8>?
     public var capacity: UInt32

@@ -55,13 +55,21 @@ internal import Glibc
             unsafe generations[Int(slot)] = 1
         }
         count += 1
+        unsafe nextFree[Int(slot)] = Slab.inUse
         unsafe base[Int(slot)] = pristine
         return slot
     }
 
+    /// What stands in `nextFree` for a slot in use.
+    private static var inUse: UInt32 { UInt32.max - 1 }
+
+    public func isInUse(_ slot: UInt32) -> Bool {
+        unsafe Int(slot) < touched && nextFree[Int(slot)] == Slab.inUse
+    }
+
     /// Frees `slot`, which is in use. Its generation changes: what still names it is stale.
     public mutating func give(_ slot: UInt32) {
-        precondition(Int(slot) < touched && count > 0)
+        precondition(isInUse(slot))
         unsafe generations[Int(slot)] = unsafe Slab.successor(of: generations[Int(slot)])
         unsafe nextFree[Int(slot)] = firstFree
         firstFree = slot

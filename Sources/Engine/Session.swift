@@ -12,7 +12,7 @@ public struct Session {
     }
 
     /// The protocol's own words for this connection. Valid during the call.
-    public var state: UnsafeMutablePointer<SessionState> { core.statePointer(slot) }
+    public var state: UnsafeMutablePointer<SessionState> { unsafe core.statePointer(slot) }
 
     /// Names the connection within the whole node: 60 bits that nobody can guess, never used twice at the same time.
     /// Its halves of 30 bits make a Pusher socket id.

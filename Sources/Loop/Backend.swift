@@ -25,7 +25,7 @@ public enum CompletionKind: UInt8, Sendable {
 
 /// One answer of a backend. Plain data; a worker reads it before its next `turn`.
 @frozen
-@safe public struct Completion {
+@safe public struct Completion: BitwiseCopyable {
     public var token: Token
     public var kind: CompletionKind
     public var result: Int32

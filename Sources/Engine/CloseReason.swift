@@ -1,0 +1,52 @@
+/// Why a connection ended. One reason for each connection; the same word in logs and in `/metrics`.
+public enum CloseReason: UInt8, CaseIterable, Sendable {
+    /// The peer sent a close frame, or ended an HTTP connection in order.
+    case peerClosed
+    /// The peer ended TCP without a close frame.
+    case peerVanished
+    /// The peer reset the connection, or the network failed.
+    case peerReset
+    /// An HTTP exchange that keeps nothing open is over.
+    case httpDone
+    /// An HTTP request that cannot be understood or is refused.
+    case badRequest
+    /// A frame against RFC 6455 (close code 1002).
+    case protocolError
+    /// Text that is not UTF-8 (1007).
+    case invalidUTF8
+    /// A message over its bound, in bytes (1009).
+    case messageTooBig
+    /// A message of too many fragments (1009).
+    case tooManyFragments
+    /// A message that took too long to arrive (1008).
+    case messageTimeout
+    /// More control frames than the bucket holds (1008).
+    case controlFlood
+    /// A kind of message that the protocol does not speak (1003).
+    case unsupportedData
+    /// Against a rule of the protocol above (1008, 4009 …).
+    case policy
+    /// Too many messages in a time (as the application's limit says).
+    case rateLimited
+    /// The origin may not connect.
+    case originRefused
+    case unknownApplication
+    case applicationFull
+    case badProtocolVersion
+    /// The reader fell behind further than the channel's log reaches, or took nothing for too long.
+    case slowConsumer
+    /// Replies that wait for one connection are over their bound.
+    case outboxFull
+    /// No sign of life within the time after a ping.
+    case pongTimeout
+    /// The request head was not there in time.
+    case headTimeout
+    /// An HTTP connection without a request for too long.
+    case idle
+    /// The node is at its most connections.
+    case nodeFull
+    /// The node stops.
+    case shutdown
+    /// Something failed inside.
+    case internalError
+}

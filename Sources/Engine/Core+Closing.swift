@@ -1,0 +1,165 @@
+import ClarionBytes
+import ClarionLoop
+import ClarionWire
+
+// How connections end. Three steps: terminate (say so, send what is queued), join (the kernel hands everything back),
+// close (the slot is free). Each connection ends once, for one reason.
+
+extension Core {
+    /// Begins to close a WebSocket: what was queued for it alone is sent, then a close frame; from now on nothing else.
+    func close(_ slot: UInt32, reason: CloseReason, code: UInt16?, text: StaticString) {
+        close(slot, reason: reason, code: code, text: ByteView(text))
+    }
+
+    func close(_ slot: UInt32, reason: CloseReason, code: UInt16?, text: ByteView) {
+        let connection = unsafe connections[slot]
+        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else { return }
+        sendCloseFrame(slot, code: code, text: text)
+        beginClosing(slot, reason: reason)
+    }
+
+    /// The common part: no subscriptions, no new data, a deadline.
+    func beginClosing(_ slot: UInt32, reason: CloseReason) {
+        let connection = unsafe connections[slot]
+        unsafe connection.pointee.reason = reason.rawValue
+        unsafe connection.pointee.phase = .closing
+        unsafe connection.pointee.phaseTick = nowTick
+        unsafe connection.pointee.flags.insert(.closing)
+        unsafe connection.pointee.flags.remove(.outboxHeld)
+        unsubscribeAll(slot)
+        setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
+        markDirty(slot)
+    }
+
+    /// Closes with what the protocol has to say about `reason`.
+    func closeWithFarewell(_ slot: UInt32, reason: CloseReason) {
+        let connection = unsafe connections[slot]
+        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else { return }
+        let handler = unsafe handlers[Int(connection.pointee.handler)]
+        if let farewell = handler.farewell(reason, Session(core: self, slot: slot)) {
+            close(slot, reason: reason, code: farewell.code, text: farewell.text)
+        } else {
+            close(slot, reason: reason, code: nil, text: "")
+        }
+    }
+
+    /// A fault in what the peer sent: a close frame that names it, and nothing more is read.
+    func fail(_ slot: UInt32, reason: CloseReason, code: CloseCode, text: StaticString) {
+        let connection = unsafe connections[slot]
+        unsafe connection.pointee.flags.insert(.deaf)
+        if unsafe connection.pointee.flags.contains(.closing) {
+            // It was about to close anyway and spoils the handshake: no more waiting for its close frame.
+            unsafe connection.pointee.flags.insert(.closeFrameReceived)
+            markDirty(slot)
+            return
+        }
+        close(slot, reason: reason, code: code.rawValue, text: text)
+        unsafe connection.pointee.flags.insert(.closeFrameReceived)
+    }
+
+    /// The log has passed a reader, or it took nothing for too long. What it lacks is dropped; the close frame tells why,
+    /// should it read again within the time a close may take.
+    func closeSlowConsumer(_ slot: UInt32) {
+        closeWithFarewell(slot, reason: .slowConsumer)
+    }
+
+    /// Replies would pass their bound: they are dropped except what the peer has half, and the connection closes.
+    func cutOff(_ slot: UInt32, reason: CloseReason) {
+        let connection = unsafe connections[slot]
+        if unsafe connection.pointee.flags.contains(.closing) { return }
+        beginClosing(slot, reason: reason)
+        terminate(slot, reason: reason, reset: true)
+    }
+
+    /// Ends TCP at once. The slot is freed when the backend has handed everything back.
+    func terminate(_ slot: UInt32, reason: CloseReason, reset: Bool = false) {
+        let connection = unsafe connections[slot]
+        if unsafe connection.pointee.phase == .joining { return }
+        if unsafe !connection.pointee.flags.contains(.closing) { unsafe connection.pointee.reason = reason.rawValue }
+        unsafe connection.pointee.flags.insert([.closing, .deaf])
+        unsubscribeAll(slot)
+        unsafe connection.pointee.phase = .joining
+        timers.cancel(Int(slot))
+        giveBlocks(of: slot)
+        if unsafe connection.pointee.flags.contains(.handlerOpened) {
+            unsafe connection.pointee.flags.remove(.handlerOpened)
+            counters.socketsOpen -= 1
+            unsafe handlers[Int(connection.pointee.handler)].closed(Session(core: self, slot: slot))
+        }
+        command(reset ? .reset : .close, slot)
+    }
+
+    /// The backend holds nothing of it any more.
+    func finishClosing(_ slot: UInt32) {
+        let connection = unsafe connections[slot]
+        unsafe assert(connection.pointee.phase == .joining)
+        unsafe counters.closed[Int(connection.pointee.reason)] += 1
+        counters.connectionsOpen -= 1
+        giveBlocks(of: slot)
+        if unsafe connection.pointee.flags.contains(.queued) {
+            // The list of the next flush still names the slot; the flush finds it unused or clean.
+            unsafe connection.pointee.flags.remove(.queued)
+            for index in 0..<dirty.count where dirty[index] == slot {
+                dirty[index] = dirty[dirty.count - 1]
+                _ = dirty.removeLast()
+                break
+            }
+        }
+        connections.give(slot)
+    }
+
+    /// Called by the flush when the outbox of a closing connection is empty: the next step.
+    func advanceClosing(_ slot: UInt32) {
+        let connection = unsafe connections[slot]
+        guard unsafe connection.pointee.phase == .closing, unsafe !connection.pointee.flags.contains(.hasOutbox) else { return }
+        let sentFrame = unsafe connection.pointee.flags.contains(.closeFrameSent)
+        let gotFrame = unsafe connection.pointee.flags.contains(.closeFrameReceived)
+        if sentFrame && !gotFrame { return }
+        if unsafe connection.pointee.flags.contains(.peerEnded) {
+            return terminate(slot, reason: .peerClosed)
+        }
+        // RFC 6455 section 7.1.1: the server ends TCP first. Our side is shut and what still comes is dropped until the
+        // peer ends too: closing with unread bytes would send RST and could destroy the last frame on its way.
+        unsafe connection.pointee.phase = .lingering
+        unsafe connection.pointee.phaseTick = nowTick
+        unsafe connection.pointee.flags.insert(.deaf)
+        setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
+        command(.shutdownSending, slot)
+    }
+
+    // MARK: Leaving
+
+    /// The node stops: nothing new comes in; what is on its way leaves; then everybody is told.
+    func beginStop() {
+        if isStopping { return }
+        isStopping = true
+        stopTick = nowTick
+    }
+
+    /// Called in each turn while stopping. True when all is done.
+    func advanceStop() -> Bool {
+        let elapsed = nowTick &- stopTick
+        let isDrained = sweeping.isEmpty && dirty.isEmpty && held.isEmpty
+        if !saidFarewell && (isDrained || elapsed > seconds(limits.drainSeconds) / 2) {
+            saidFarewell = true
+            for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) { sayGoodbye(slot) }
+        }
+        if connections.count == 0 { return true }
+        return elapsed > seconds(limits.drainSeconds)
+    }
+
+    private func sayGoodbye(_ slot: UInt32) {
+        switch unsafe connections[slot].pointee.phase {
+        case .open:
+            closeWithFarewell(slot, reason: .shutdown)
+        case .http:
+            if unsafe connections[slot].pointee.flags.contains(.awaitingAnswer) {
+                unsafe connections[slot].pointee.flags.insert(.closeAfterAnswer)
+            } else {
+                terminate(slot, reason: .shutdown)
+            }
+        case .closing, .lingering, .joining:
+            break
+        }
+    }
+}

@@ -1,0 +1,200 @@
+public import ClarionBytes
+import ClarionLoop
+import ClarionWire
+import CPosix
+
+/// Something that the loop has to ask the backend for, noted by code that does not see the backend.
+struct BackendCommand: BitwiseCopyable {
+    enum Kind: UInt8, BitwiseCopyable {
+        case pauseReceiving, resumeReceiving, awaitWritable, shutdownSending, close, reset
+    }
+    var kind: Kind
+    var slot: UInt32
+}
+
+/// A publish that waits until an earlier one of the same connection has its place.
+struct HeldPublish: BitwiseCopyable {
+    var frame: SharedFrame
+    var excluded: UInt64
+}
+
+/// The publishes of one connection that wait for a home, in order. Outlives the connection: what was taken is published.
+final class HeldPublishes {
+    let slot: UInt32
+    let generation: UInt32
+    /// What they wait for: mail number `sequence` to `home`.
+    var home: UInt8
+    var sequence: UInt64
+    var items: [HeldPublish] = []
+    /// Input of the connection that came meanwhile.
+    var input: [UInt8] = []
+
+    init(slot: UInt32, generation: UInt32, home: UInt8, sequence: UInt64) {
+        self.slot = slot
+        self.generation = generation
+        self.home = home
+        self.sequence = sequence
+    }
+}
+
+/// What a worker knows and decides, apart from the kernel: connections, channels, mail, time. It does no I/O; the loop
+/// around it (`WorkerLoop`) carries bytes in and out. Used on its worker's thread only.
+///
+/// Kept in one class with unsafe storage and no properties that count references on the way of a message.
+@safe public final class Core {
+    public let workerIndex: Int
+    public var workerCount: Int { exchange.workerCount }
+    let exchange: Exchange
+    let limits: EngineLimits
+    let httpLimits: HTTPLimits
+
+    var connections: Slab<Connection>
+    var subscriptions: Slab<Subscription>
+    var channels: Slab<Channel>
+    var channelNames = NameTable()
+    var homes: Slab<HomeChannel>
+    var homeNames = NameTable()
+    var pool = BlockPool()
+    var timers: TimerWheel
+    public var counters = CoreCounters()
+
+    /// Connections to look at in the next flush (flag `queued`).
+    var dirty = PlainVector<UInt32>(capacity: 1024)
+    /// Channels with visits to make, in turn (flag `isSweeping`).
+    var sweeping = PlainVector<UInt32>(capacity: 256)
+    /// Channels whose log waits for blocked readers.
+    var lagging = PlainVector<UInt32>()
+    var commands = PlainVector<BackendCommand>(capacity: 256)
+    /// Counts messages that come to this worker.
+    var stamp: UInt64 = 0
+    /// A log is so far ahead of readers that could take more, that nothing new is let in until they have it.
+    var pressingChannels = 0
+
+    /// Mail being collected for each worker: deliveries and the like first, then publishes.
+    var outgoing: PlainVector<UnsafeMutablePointer<MailBatch>?>
+    var outgoingPublishes: PlainVector<UnsafeMutablePointer<MailBatch>?>
+    var spareBatches: UnsafeMutablePointer<MailBatch>?
+    var spareBatchCount = 0
+    /// Publishes posted to each home, those that have their place, and those taken from each worker and not yet told.
+    var posted: PlainVector<UInt64>
+    var ordered: PlainVector<UInt64>
+    var taken: PlainVector<UInt64>
+    var held: [HeldPublishes] = []
+    /// Requests whose body comes in chunks, by slot.
+    var chunkedRequests: [UInt32: ChunkedRequest] = [:]
+
+    /// Encoders write here; empty between uses.
+    var scratch = ByteBuffer(capacity: 4096)
+    public internal(set) var nowTick: UInt32 = 1
+    public static var ticksPerSecond: UInt32 { Clock.ticksPerSecond }
+    var lastNanoseconds: UInt64
+    var tickRemainder: UInt64 = 0
+    /// When all lagging logs were last looked at.
+    var lastReleaseTick: UInt32 = 0
+    var isStopping = false
+    var stopTick: UInt32 = 0
+    var saidFarewell = false
+
+    var handlers: [any MessageHandler] = []
+    var router: (any Router)?
+
+    init(workerIndex: Int, exchange: Exchange, limits: EngineLimits, httpLimits: HTTPLimits) throws(LoopError) {
+        self.workerIndex = workerIndex
+        self.exchange = exchange
+        self.limits = limits
+        self.httpLimits = httpLimits
+        connections = Slab(capacity: limits.connectionsMax, pristine: Connection())
+        subscriptions = Slab(
+            capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26), pristine: Subscription())
+        let name = SharedFrame.make(byteCount: 0, key: ByteView(""), space: 0, hash: 0)
+        channels = unsafe Slab(capacity: limits.channelsMax, pristine: Channel(name: name, home: 0, phase: .joining))
+        homes = unsafe Slab(capacity: limits.channelsMax, pristine: HomeChannel(name: name))
+        pristineName = name
+        timers = try TimerWheel(slotsMax: limits.connectionsMax)
+        unsafe outgoing = unsafe PlainVector(capacity: exchange.workerCount)
+        unsafe outgoingPublishes = unsafe PlainVector(capacity: exchange.workerCount)
+        posted = PlainVector(capacity: exchange.workerCount)
+        ordered = PlainVector(capacity: exchange.workerCount)
+        taken = PlainVector(capacity: exchange.workerCount)
+        for _ in 0..<exchange.workerCount {
+            unsafe outgoing.append(nil)
+            unsafe outgoingPublishes.append(nil)
+            posted.append(0)
+            ordered.append(0)
+            taken.append(0)
+        }
+        lastNanoseconds = cposix_monotonic_nanoseconds()
+    }
+
+    /// The name in the slabs' pristine elements; never read.
+    private let pristineName: SharedFrame
+
+    deinit {
+        for index in 0..<UInt32(channels.touched) where channels.isInUse(index) { freeChannelMemory(index) }
+        for index in 0..<UInt32(homes.touched) where homes.isInUse(index) { freeHomeMemory(index) }
+        for index in 0..<UInt32(connections.touched) where connections.isInUse(index) { giveBlocks(of: index) }
+        for waiting in held { for item in waiting.items { item.frame.release() } }
+        for index in 0..<exchange.workerCount {
+            if let batch = unsafe outgoing[index] { unsafe Exchange.discard(batch) }
+            if let batch = unsafe outgoingPublishes[index] { unsafe Exchange.discard(batch) }
+        }
+        while let batch = unsafe spareBatches {
+            unsafe spareBatches = unsafe batch.pointee.next
+            unsafe batch.deinitialize(count: 1)
+            unsafe batch.deallocate()
+        }
+        pristineName.release()
+    }
+
+    public func handler(_ index: UInt8) -> any MessageHandler { handlers[Int(index)] }
+
+    // MARK: Names of things
+
+    func hash(space: UInt16, name: ByteView) -> UInt64 { exchange.hash.hash(name, seed: UInt64(space)) }
+
+    /// The home of a channel is taken from the upper half of its hash; tables use the lower.
+    func home(ofHash hash: UInt64) -> Int { Int((hash >> 32) % UInt64(exchange.workerCount)) }
+
+    public func homeWorker(space: UInt16, name: ByteView) -> Int { home(ofHash: hash(space: space, name: name)) }
+
+    func ticket(of slot: UInt32) -> SessionTicket {
+        SessionTicket(worker: workerIndex, slot: slot, generation: connections.generation(of: slot))
+    }
+
+    func statePointer(_ slot: UInt32) -> UnsafeMutablePointer<SessionState> {
+        let raw = unsafe UnsafeMutableRawPointer(connections[slot])
+        guard let offset = MemoryLayout<Connection>.offset(of: \Connection.state) else {
+            preconditionFailure("a stored property without an offset")
+        }
+        return unsafe (raw + offset).assumingMemoryBound(to: SessionState.self)
+    }
+
+    func isClosing(_ slot: UInt32) -> Bool { unsafe connections[slot].pointee.flags.contains(.closing) }
+
+    /// Worker (8 bits), generation (24), slot (28), behind a keyed permutation: unique, and not to be guessed.
+    func socketNumber(of slot: UInt32) -> UInt64 {
+        let plain = UInt64(workerIndex) << 52 | UInt64(connections.generation(of: slot)) << 28 | UInt64(slot)
+        return SocketNumber.encrypt(plain, key: exchange.socketKey)
+    }
+
+    // MARK: Work for the loop
+
+    func command(_ kind: BackendCommand.Kind, _ slot: UInt32) { commands.append(BackendCommand(kind: kind, slot: slot)) }
+
+    func markDirty(_ slot: UInt32) {
+        let connection = unsafe connections[slot]
+        if unsafe connection.pointee.flags.contains(.queued) { return }
+        unsafe connection.pointee.flags.insert(.queued)
+        dirty.append(slot)
+    }
+
+    var hasWork: Bool { !dirty.isEmpty || !sweeping.isEmpty || !commands.isEmpty }
+
+    /// Runs `body` on worker `worker`: at once when it is this one. For rare things; allocates.
+    public func call(worker: Int, _ body: @escaping @Sendable (Core) -> Void) {
+        if worker == workerIndex { return body(self) }
+        var mail = Mail(.call)
+        unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
+        post(mail, to: worker)
+    }
+}

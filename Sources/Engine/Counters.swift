@@ -1,0 +1,49 @@
+/// What a worker has counted since it started. Plain numbers of one thread; read there, and carried out as a copy.
+public struct CoreCounters: Sendable {
+    public var connectionsAccepted: UInt64 = 0
+    public var connectionsOpen: UInt64 = 0
+    /// Open connections that speak WebSocket.
+    public var socketsOpen: UInt64 = 0
+    public var upgrades: UInt64 = 0
+    public var requests: UInt64 = 0
+    /// Whole WebSocket messages that came, and messages that were sent (replies and deliveries).
+    public var messagesIn: UInt64 = 0
+    public var messagesOut: UInt64 = 0
+    public var bytesIn: UInt64 = 0
+    public var bytesOut: UInt64 = 0
+    /// Messages given to this worker to publish, and messages given their place here as home.
+    public var publishes: UInt64 = 0
+    public var ordered: UInt64 = 0
+    /// Messages of channels handed to the kernel for a subscriber.
+    public var deliveries: UInt64 = 0
+    /// Messages that a slow reader did not get, by policy `skip` or `conflate`.
+    public var skipped: UInt64 = 0
+    /// Published to a channel that nobody is on.
+    public var unheard: UInt64 = 0
+    public var subscriptions: UInt64 = 0
+    public var channels: UInt64 = 0
+    public var homeChannels: UInt64 = 0
+    public var turns: UInt64 = 0
+    public var sends: UInt64 = 0
+    public var mailSent: UInt64 = 0
+    public var mailReceived: UInt64 = 0
+    public var wakeUps: UInt64 = 0
+    /// Odd events: see `docs/LIMITS.md` for what each means.
+    public var acceptFailures: UInt64 = 0
+    public var acceptsRefused: UInt64 = 0
+    public var readersBlocked: UInt64 = 0
+    public var inputDeferred: UInt64 = 0
+    public var publishersHeld: UInt64 = 0
+    public var readingPaused: UInt64 = 0
+    public var subscriptionsRefused: UInt64 = 0
+    public var staleDeliveries: UInt64 = 0
+    public var clockPauses: UInt64 = 0
+    /// HTTP answers by class of status: 1xx…5xx at 0…4.
+    public var responses = InlineArray<5, UInt64>(repeating: 0)
+    /// Connections closed, by `CloseReason.rawValue`.
+    public var closed = InlineArray<32, UInt64>(repeating: 0)
+    /// Memory in blocks (logs, waiting replies, messages being put together), in bytes.
+    public var blockBytes: UInt64 = 0
+
+    public init() {}
+}

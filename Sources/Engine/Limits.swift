@@ -1,0 +1,74 @@
+/// The bounds of an engine, all per worker or per connection. `docs/LIMITS.md` tells what each costs.
+public struct EngineLimits: Sendable {
+    /// Connections of one worker.
+    public var connectionsMax = 16_384
+    /// Channels with subscribers on one worker, and channels whose home it is.
+    public var channelsMax = 1 << 20
+    /// Subscriptions of one connection.
+    public var subscriptionsPerConnectionMax = 100
+    /// Bytes of a channel's log on one worker. A reader that falls back further is slow.
+    public var logBytesMax = 1 << 20
+    /// Bytes of all logs and waiting replies of one worker; over it, logs no longer grow.
+    public var blockBytesMax = 256 << 20
+    /// Bytes of replies that wait for one connection (a frame being sent does not count).
+    public var outboxBytesMax = 1 << 20
+    /// A reader that takes nothing for so long is slow.
+    public var slowConsumerSeconds = 10
+    /// What happens to a slow reader.
+    public var slowConsumerPolicy = SlowConsumerPolicy.close
+    /// From accept to the end of the request head, and of the body behind it.
+    public var headSeconds = 5
+    /// An HTTP connection between requests.
+    public var idleSeconds = 30
+    /// From our close frame, or the end of sending, to the end of TCP.
+    public var closeSeconds = 2
+    /// From the first byte of a message to its last.
+    public var messageSeconds = 30
+    /// Frames of one message.
+    public var fragmentsMax = 64
+    /// Control frames a connection may send at once, and for each second.
+    public var controlFramesBurst = 20
+    public var controlFramesPerSecond = 5
+    /// Time for everything to leave after the order to stop.
+    public var drainSeconds = 10
+    /// Batches of mail that may wait for one worker before those who send to it rest.
+    public var mailBatchesMax = 256
+
+    public init() {}
+}
+
+/// What happens to a reader that the channel's log has passed.
+public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
+    /// The connection is closed; the close reason says why.
+    case close
+    /// It goes on with the newest message; what it lost is counted.
+    case skip
+    /// As `skip`, and from then on only the newest message waits for it.
+    case conflate
+}
+
+/// Numbers that shape a worker's turn. Each was chosen by measuring (docs/PERFORMANCE of the benchmarks).
+enum TurnLimits {
+    /// Sends of one flush before the worker looks for new input: what one large channel may take before others.
+    static let sendsPerSlice = 256
+    /// Completions of one turn.
+    static let completionsMax = 512
+    /// Subscribers of one channel that are looked at before the next channel has its turn.
+    static let visitsPerTurn = 4096
+    /// Batches of mail of one turn.
+    static let mailBatchesPerTurn = 64
+    /// Bytes of one staged send, and of all staged sends of a slice.
+    static let stagedSendBytesMax = 64 << 10
+    static let stagingBytes = 1 << 20
+    /// Buffered bytes of an HTTP connection that waits for its answer before reading rests.
+    static let pipelinedBytesMax = 16 << 10
+    /// A pause of the process longer than this does not count as silence of the peers.
+    static let pauseTicks: UInt32 = 5 * Clock.ticksPerSecond
+}
+
+/// Time as workers count it.
+public enum Clock {
+    /// A tick is 1/16 s = 62.5 ms.
+    public static let ticksPerSecond: UInt32 = 16
+    static let nanosecondsPerTick: UInt64 = 62_500_000
+}

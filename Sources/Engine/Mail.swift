@@ -1,0 +1,139 @@
+import ClarionBytes
+import Glibc
+import Synchronization
+
+/// What one worker tells another.
+enum MailKind: UInt8, BitwiseCopyable {
+    /// To a home: order this frame and deliver it. `number`: the poster's count of such mail to this home.
+    case publish
+    /// From a home: a message for channel `slot` of the receiver. `number`: its offset.
+    case deliver
+    /// To a home: the poster's channel (`slot`, `generation`) has `number` subscribers now; `frame` holds the name.
+    case interest
+    /// From a home: from now on everything of channel `slot` is delivered.
+    case joined
+    /// From a home: every publish up to `number` has its place, and its deliveries are posted.
+    case ordered
+    /// A closure to run: `call` holds it, retained.
+    case call
+    /// Leave.
+    case stop
+}
+
+/// One item of mail; plain data. The receiver owns the references that it carries.
+@safe struct Mail: BitwiseCopyable {
+    var kind: MailKind
+    /// The worker that posted it.
+    var from: UInt8 = 0
+    /// Whether an `interest` wants a `joined`.
+    var wantsAnswer = false
+    var slot: UInt32 = 0
+    var generation: UInt32 = 0
+    /// A connection of the receiver that must not get the message (generation 0: none), or for a publish the whole
+    /// socket number in `excludedNumber`.
+    var excludedSlot: UInt32 = 0
+    var excludedGeneration: UInt32 = 0
+    var frame: SharedFrame?
+    var number: UInt64 = 0
+    var excludedNumber: UInt64 = 0
+    var call: UnsafeMutableRawPointer?
+
+    init(_ kind: MailKind) { self.kind = kind }
+}
+
+/// Several items of mail that travel as one node of a mailbox.
+@safe struct MailBatch: ~Copyable {
+    static let capacity = 63
+
+    var node = MailNode()
+    var count = 0
+    var next: UnsafeMutablePointer<MailBatch>?
+    var items = InlineArray<63, Mail>(repeating: Mail(.stop))
+}
+
+/// A closure on its way to another worker.
+final class MailCall: Sendable {
+    let body: @Sendable (Core) -> Void
+
+    init(_ body: @escaping @Sendable (Core) -> Void) { self.body = body }
+}
+
+/// What all workers of a node share: the mailboxes, the descriptors that wake them, and the secret of the hash.
+/// Made before the workers start; outlives them.
+@safe final class Exchange: Sendable {
+    let workerCount: Int
+    let hash: SipHash
+    /// Key of the permutation behind socket numbers.
+    let socketKey: SipHash
+    /// Points to `workerCount` mailboxes; owned by this object.
+    nonisolated(unsafe) private let mailboxes: UnsafeMutablePointer<Mailbox>
+    /// The eventfd of each worker, -1 until it runs.
+    nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
+
+    init(workerCount: Int, hash: SipHash, socketKey: SipHash) {
+        self.workerCount = workerCount
+        self.hash = hash
+        self.socketKey = socketKey
+        unsafe mailboxes = UnsafeMutablePointer.allocate(capacity: workerCount)
+        unsafe wakeDescriptors = UnsafeMutablePointer.allocate(capacity: workerCount)
+        for index in 0..<workerCount {
+            unsafe (mailboxes + index).initialize(to: Mailbox())
+            unsafe (wakeDescriptors + index).initialize(to: Atomic(-1))
+        }
+    }
+
+    deinit {
+        // What was posted after its receiver had left.
+        for index in 0..<workerCount {
+            while let raw = unsafe mailboxes[index].pop() { unsafe Exchange.discard(raw.assumingMemoryBound(to: MailBatch.self)) }
+        }
+        unsafe mailboxes.deinitialize(count: workerCount)
+        unsafe mailboxes.deallocate()
+        unsafe wakeDescriptors.deinitialize(count: workerCount)
+        unsafe wakeDescriptors.deallocate()
+    }
+
+    /// Frees a batch that nobody will read, with what it carries.
+    static func discard(_ batch: UnsafeMutablePointer<MailBatch>) {
+        for index in unsafe 0..<batch.pointee.count {
+            let mail = unsafe batch.pointee.items[index]
+            mail.frame?.release()
+            if let call = unsafe mail.call { unsafe Unmanaged<MailCall>.fromOpaque(call).release() }
+        }
+        unsafe batch.deinitialize(count: 1)
+        unsafe batch.deallocate()
+    }
+
+    func mailbox(_ worker: Int) -> UnsafeMutablePointer<Mailbox> {
+        precondition(worker >= 0 && worker < workerCount)
+        return unsafe mailboxes + worker
+    }
+
+    /// Posts a batch and wakes its receiver if it sleeps. From any thread.
+    func post(_ batch: UnsafeMutablePointer<MailBatch>, to worker: Int) -> Bool {
+        let mustWake = unsafe mailbox(worker).pointee.push(UnsafeMutableRawPointer(batch))
+        if mustWake { wake(worker) }
+        return mustWake
+    }
+
+    func setWakeDescriptor(_ descriptor: Int32, of worker: Int) {
+        unsafe wakeDescriptors[worker].store(descriptor, ordering: .releasing)
+    }
+
+    private func wake(_ worker: Int) {
+        let descriptor = unsafe wakeDescriptors[worker].load(ordering: .acquiring)
+        if descriptor < 0 { return }
+        var one: UInt64 = 1
+        // EAGAIN: the counter is at its end, so the worker is being woken already.
+        while unsafe write(descriptor, &one, MemoryLayout<UInt64>.size) < 0 && errno == EINTR {}
+    }
+
+    /// Posts one item from a thread that is no worker.
+    func post(_ mail: Mail, to worker: Int) {
+        let batch = UnsafeMutablePointer<MailBatch>.allocate(capacity: 1)
+        unsafe batch.initialize(to: MailBatch())
+        unsafe batch.pointee.items[0] = mail
+        unsafe batch.pointee.count = 1
+        _ = unsafe post(batch, to: worker)
+    }
+}

@@ -1,0 +1,163 @@
+public import ClarionLoop
+public import ClarionWire
+import ClarionBytes
+import ClarionTransport
+import CPosix
+import Glibc
+import Synchronization
+
+/// What a node is made of. The makers are called on each worker's thread.
+public struct NodeConfiguration: Sendable {
+    public var workers = 1
+    public var usesUring = false
+    public var limits = EngineLimits()
+    public var httpLimits = HTTPLimits()
+    /// Listening descriptors, one for each worker; the node owns them from start on.
+    public var listeners: [Int32] = []
+    /// Processors to pin workers to, in turn; empty: none is pinned.
+    public var processors: [Int32] = []
+    public var makeHandlers: @Sendable (_ worker: Int) -> [any MessageHandler]
+    public var makeRouter: @Sendable (_ worker: Int) -> any Router
+
+    public init(
+        makeHandlers: @escaping @Sendable (Int) -> [any MessageHandler],
+        makeRouter: @escaping @Sendable (Int) -> any Router
+    ) {
+        self.makeHandlers = makeHandlers
+        self.makeRouter = makeRouter
+    }
+}
+
+/// The workers of a process: started together, stopped together.
+public final class Node: Sendable {
+    private let exchange: Exchange
+    private let configuration: NodeConfiguration
+    private let threads = Mutex<[pthread_t]>([])
+    /// How the workers' starts went: nil until each has told.
+    private let outcomes: Mutex<[Result<Void, LoopError>?]>
+    private let isOver: Mutex<Int>
+
+    public init(_ configuration: NodeConfiguration) {
+        precondition(configuration.workers > 0 && configuration.workers <= Node.workersMax)
+        precondition(configuration.listeners.count == configuration.workers)
+        self.configuration = configuration
+        var key = InlineArray<4, UInt64>(repeating: 0)
+        let failure = unsafe withUnsafeMutableBytes(of: &key) { raw -> Int32 in
+            guard let base = raw.baseAddress else { return EINVAL }
+            return unsafe cposix_random(base, raw.count)
+        }
+        precondition(failure == 0, "the kernel gives no random bytes")
+        exchange = Exchange(
+            workerCount: configuration.workers, hash: SipHash(key0: key[0], key1: key[1]),
+            socketKey: SipHash(key0: key[2], key1: key[3]))
+        outcomes = Mutex(Array(repeating: nil, count: configuration.workers))
+        isOver = Mutex(0)
+    }
+
+    /// Worker numbers travel in 8 bits.
+    public static let workersMax = 255
+
+    /// Starts the workers and waits until each listens, or has failed: then the others are stopped and the error thrown.
+    public func start() throws(LoopError) {
+        for index in 0..<configuration.workers {
+            let box = unsafe Unmanaged.passRetained(WorkerStart(node: self, index: index)).toOpaque()
+            var thread = pthread_t()
+            let result = unsafe pthread_create(
+                &thread, nil,
+                { context in
+                    guard let context = unsafe context else { return nil }
+                    let start = unsafe Unmanaged<WorkerStart>.fromOpaque(context).takeRetainedValue()
+                    start.node.runWorker(start.index)
+                    return nil
+                }, unsafe box)
+            if result != 0 {
+                unsafe Unmanaged<WorkerStart>.fromOpaque(box).release()
+                report(index, .failure(.system(call: "pthread_create", errno: result)))
+            } else {
+                threads.withLock { $0.append(thread) }
+            }
+        }
+        while outcomes.withLock({ list in list.contains { $0 == nil } }) { usleep(Node.pollMicroseconds) }
+        for outcome in outcomes.withLock({ $0 }) {
+            if case .failure(let error) = outcome {
+                stop()
+                join()
+                throw error
+            }
+        }
+    }
+
+    private static let pollMicroseconds: UInt32 = 500
+
+    /// Tells all workers to leave: they stop accepting, let what is queued leave, tell their peers, and end.
+    public func stop() {
+        for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }
+    }
+
+    /// Waits until all workers have left.
+    public func join() {
+        let list = threads.withLock { threads in
+            let list = threads
+            threads = []
+            return list
+        }
+        for thread in list { pthread_join(thread, nil) }
+    }
+
+    /// Runs `body` on every worker, soon.
+    public func onEveryWorker(_ body: @escaping @Sendable (Core) -> Void) {
+        for index in 0..<configuration.workers {
+            var mail = Mail(.call)
+            unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
+            exchange.post(mail, to: index)
+        }
+    }
+
+    private func report(_ index: Int, _ outcome: Result<Void, LoopError>) {
+        outcomes.withLock { if $0[index] == nil { $0[index] = outcome } }
+    }
+
+    fileprivate func runWorker(_ index: Int) {
+        var all = sigset_t()
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_BLOCK, &all, nil)
+        if !configuration.processors.isEmpty {
+            _ = cposix_pin_to_cpu(configuration.processors[index % configuration.processors.count])
+        }
+        do throws(LoopError) {
+            if configuration.usesUring {
+                try run(index, Uring.self)
+            } else {
+                try run(index, Epoll.self)
+            }
+        } catch {
+            report(index, .failure(error))
+        }
+        close(configuration.listeners[index])
+    }
+
+    private func run<B: Backend & ~Copyable>(_ index: Int, _ type: B.Type) throws(LoopError) {
+        let core = try Core(
+            workerIndex: index, exchange: exchange, limits: configuration.limits, httpLimits: configuration.httpLimits)
+        core.handlers = configuration.makeHandlers(index)
+        core.router = configuration.makeRouter(index)
+        let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax)
+        let backend = try B(options: options)
+        var loop = WorkerLoop(
+            backend: backend, core: core, listener: configuration.listeners[index], sendBatchMax: options.sendBatchMax)
+        loop.start()
+        report(index, .success(()))
+        while !loop.turn() {}
+        exchange.setWakeDescriptor(-1, of: index)
+    }
+}
+
+private final class WorkerStart {
+    let node: Node
+    let index: Int
+
+    init(node: Node, index: Int) {
+        self.node = node
+        self.index = index
+    }
+}

@@ -1,0 +1,251 @@
+import ClarionBytes
+import ClarionLoop
+import CPosix
+
+/// What a token of this floor is about.
+enum TokenOperation {
+    static let listener: UInt8 = 1
+    static let connection: UInt8 = 2
+    /// A handle that was refused: nothing is known of it but that it will be closed.
+    static let refused: UInt8 = 3
+}
+
+/// A worker's turn, over any backend: reap what the kernel has done, run the protocols, post mail, flush, sleep.
+///
+/// Owns the backend and drives the core. Lives on its thread's stack; what it keeps for a flush is allocated once.
+@safe struct WorkerLoop<B: Backend & ~Copyable>: ~Copyable {
+    var backend: B
+    let core: Core
+    let listener: Int32
+
+    /// Points to `TurnLimits.completionsMax` completions; owned.
+    private let completions: UnsafeMutablePointer<Completion>
+    /// Received bytes that may not be looked at yet, in order.
+    private var deferred = PlainVector<Completion>(capacity: 64)
+    private var deferredNext = 0
+    /// A batch of mail that is being read.
+    private var batch: UnsafeMutablePointer<MailBatch>?
+    private var batchNext = 0
+
+    var flush: FlushState
+    private var isAccepting = false
+    /// Points to `expiredMax` slots; owned.
+    private let expired: UnsafeMutablePointer<Int32>
+    private static var expiredMax: Int { 256 }
+
+    init(backend: consuming B, core: Core, listener: Int32, sendBatchMax: Int) {
+        self.backend = backend
+        self.core = core
+        self.listener = listener
+        unsafe completions = UnsafeMutablePointer.allocate(capacity: TurnLimits.completionsMax)
+        unsafe expired = UnsafeMutablePointer.allocate(capacity: WorkerLoop.expiredMax)
+        flush = FlushState(sendBatchMax: sendBatchMax)
+    }
+
+    deinit {
+        unsafe completions.deallocate()
+        unsafe expired.deallocate()
+        if let batch = unsafe batch { unsafe Exchange.discard(batch) }
+    }
+
+    /// Runs until the node has told the worker to stop and everything has left, or the time for that is over.
+    mutating func run() {
+        start()
+        while !turn() {}
+    }
+
+    mutating func start() {
+        backend.accept(listener: listener, token: Token(operation: TokenOperation.listener, generation: 1, slot: 0))
+        isAccepting = true
+        core.exchange.setWakeDescriptor(backend.wakeDescriptor, of: core.workerIndex)
+    }
+
+    /// One turn. True when the worker is done.
+    mutating func turn() -> Bool {
+        let wait = beforeSleep()
+        let count = unsafe backend.turn(
+            waitNanoseconds: wait, into: completions, capacity: TurnLimits.completionsMax)
+        if wait != 0 { unsafe core.exchange.mailbox(core.workerIndex).pointee.wakeUp() }
+        core.counters.turns += 1
+        core.advanceClock(to: cposix_monotonic_nanoseconds(), slept: UInt64(max(wait, 0)))
+        readCompletions(count)
+        readMail()
+        applyCommands()
+        core.postAll()
+        fireTimers()
+        flushSlice()
+        applyCommands()
+        core.postAll()
+        return core.isStopping && stop()
+    }
+
+    // MARK: Sleeping
+
+    /// How long the kernel may wait for something to happen, in nanoseconds; 0 while there is work.
+    private func beforeSleep() -> Int64 {
+        if unsafe core.hasWork || batch != nil { return 0 }
+        if deferredNext < deferred.count { return isHeldBack ? WorkerLoop.heldBackNanoseconds : 0 }
+        if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
+        let idleTicks: UInt32 = core.isStopping ? 1 : 4 * Clock.ticksPerSecond
+        let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
+        let ticks = UInt64(min(next > core.nowTick ? next - core.nowTick : 0, idleTicks))
+        let untilNext = ticks * Clock.nanosecondsPerTick
+        return Int64(max(untilNext > core.tickRemainder ? untilNext - core.tickRemainder : 0, 1))
+    }
+
+    /// How long a worker rests that may not read because another one has too much mail.
+    private static var heldBackNanoseconds: Int64 { 100_000 }
+
+    /// Whether new input would only pile up: in a log of ours, or in the mailbox of another worker.
+    private var isHeldBack: Bool {
+        if core.pressingChannels > 0 { return true }
+        for worker in 0..<core.exchange.workerCount where worker != core.workerIndex {
+            if unsafe core.exchange.mailbox(worker).pointee.pendingCount > core.limits.mailBatchesMax { return true }
+        }
+        return false
+    }
+
+    // MARK: Completions
+
+    private mutating func readCompletions(_ count: Int) {
+        if deferredNext < deferred.count { readDeferred() }
+        var index = 0
+        while index < count {
+            let completion = unsafe completions[index]
+            index += 1
+            if completion.kind == .received && (deferredNext < deferred.count || isHeldBack) {
+                core.counters.inputDeferred += 1
+                deferred.append(completion)
+            } else {
+                read(completion)
+            }
+        }
+    }
+
+    private mutating func readDeferred() {
+        while deferredNext < deferred.count && !isHeldBack {
+            let completion = deferred[deferredNext]
+            deferredNext += 1
+            read(completion)
+        }
+        if deferredNext == deferred.count {
+            deferred.removeAll()
+            deferredNext = 0
+        }
+    }
+
+    private mutating func read(_ completion: Completion) {
+        let slot = completion.token.slot
+        switch completion.kind {
+        case .accepted:
+            accept(completion.result)
+        case .received:
+            if isCurrent(completion.token) {
+                if completion.result > 0, let bytes = unsafe completion.bytes {
+                    unsafe core.receive(slot, bytes, count: Int(completion.result))
+                } else {
+                    core.receiveEnded(slot, result: completion.result)
+                }
+            }
+            if completion.result > 0 { backend.recycle(buffer: completion.buffer) }
+            // A large round of input must not hold back what it asks for.
+            if core.commands.count > WorkerLoop.commandsMax { applyCommands() }
+        case .writable:
+            if isCurrent(completion.token) { core.becameWritable(slot) }
+        case .closed:
+            if isCurrent(completion.token) { core.finishClosing(slot) }
+        }
+    }
+
+    private static var commandsMax: Int { 128 }
+
+    private func isCurrent(_ token: Token) -> Bool {
+        token.operation == TokenOperation.connection && core.connections.generation(of: token.slot) == token.generation
+            && core.connections.isInUse(token.slot)
+    }
+
+    private mutating func accept(_ handle: Int32) {
+        if handle < 0 {
+            core.counters.acceptFailures += 1
+            return
+        }
+        guard let slot = core.accept(handle) else {
+            let token = Token(operation: TokenOperation.refused, generation: 0, slot: 0)
+            backend.close(handle, token: token, reset: true)
+            return
+        }
+        backend.receive(handle, token: token(of: slot))
+    }
+
+    private func token(of slot: UInt32) -> Token {
+        Token(operation: TokenOperation.connection, generation: core.connections.generation(of: slot), slot: slot)
+    }
+
+    // MARK: Mail
+
+    private mutating func readMail() {
+        let mailbox = unsafe core.exchange.mailbox(core.workerIndex)
+        var batches = 0
+        while batches < TurnLimits.mailBatchesPerTurn {
+            if unsafe batch == nil {
+                guard let raw = unsafe mailbox.pointee.pop() else { break }
+                unsafe batch = unsafe raw.assumingMemoryBound(to: MailBatch.self)
+                batchNext = 0
+            }
+            guard let open = unsafe batch else { break }
+            while unsafe batchNext < open.pointee.count && core.pressingChannels == 0 {
+                let mail = unsafe open.pointee.items[batchNext]
+                batchNext += 1
+                core.take(mail)
+            }
+            if unsafe batchNext < open.pointee.count { break }
+            unsafe batch = nil
+            unsafe core.recycle(open)
+            batches += 1
+        }
+        core.tellOrdered()
+    }
+
+    // MARK: Commands
+
+    private mutating func applyCommands() {
+        var index = 0
+        while index < core.commands.count {
+            let command = core.commands[index]
+            index += 1
+            let handle = unsafe core.connections[command.slot].pointee.handle
+            switch command.kind {
+            case .pauseReceiving: backend.pauseReceiving(handle)
+            case .resumeReceiving: backend.resumeReceiving(handle)
+            case .awaitWritable: backend.awaitWritable(handle)
+            case .shutdownSending: backend.shutdownSending(handle)
+            case .close: backend.close(handle, token: token(of: command.slot), reset: false)
+            case .reset: backend.close(handle, token: token(of: command.slot), reset: true)
+            }
+        }
+        core.commands.removeAll()
+    }
+
+    // MARK: Time
+
+    private mutating func fireTimers() {
+        while true {
+            let count = unsafe core.timers.advance(to: core.nowTick, expired: expired, capacity: WorkerLoop.expiredMax)
+            for index in 0..<count {
+                let slot = unsafe UInt32(expired[index])
+                if core.connections.isInUse(slot) { core.timerFired(slot) }
+            }
+            if count < WorkerLoop.expiredMax { break }
+        }
+        core.releaseLaggingLogs()
+    }
+
+    private mutating func stop() -> Bool {
+        if isAccepting {
+            isAccepting = false
+            backend.stopAccepting()
+        }
+        core.counters.blockBytes = UInt64(core.pool.outstandingBytes)
+        return core.advanceStop()
+    }
+}

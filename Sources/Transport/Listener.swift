@@ -1,0 +1,124 @@
+import CPosix
+import Glibc
+
+/// Where a node listens: a numeric address or a name, and a TCP port (0: the kernel chooses).
+public struct ListenAddress: Sendable, Equatable {
+    public var host: String
+    public var port: UInt16
+
+    public init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+}
+
+/// Why a listener could not be made.
+public enum TransportError: Error, Equatable, Sendable {
+    /// The name has no address; the text is the resolver's.
+    case unresolved(host: String, text: String)
+    /// The system call that failed, for which address, and its errno.
+    case system(call: String, address: ListenAddress, errno: Int32)
+}
+
+/// Listening TCP sockets. What is set on them holds for every connection that they accept (Linux copies the options):
+/// no Nagle delay, keepalive, and a bound on how long sent data may stay unacknowledged.
+///
+/// This floor is where TLS will sit: between the bytes that the loop carries and those that the engine reads and writes.
+/// Today a connection's bytes are the socket's.
+public enum Listener {
+    /// Connections that the kernel holds for us until they are accepted.
+    public static let backlog: Int32 = 4096
+    /// Seconds of silence before the kernel probes, between probes, and how many it sends.
+    private static let keepaliveSeconds: (idle: Int32, interval: Int32, count: Int32) = (60, 15, 4)
+    /// Sent data that is not acknowledged for so long ends the connection, in milliseconds.
+    private static let userTimeoutMilliseconds: Int32 = 60_000
+
+    /// Makes `count` sockets that listen on the same address; with more than one the kernel spreads connections over
+    /// them (SO_REUSEPORT). Owned by the caller. Returns them and the port.
+    public static func open(
+        _ address: ListenAddress, count: Int
+    ) throws(TransportError) -> (descriptors: [Int32], port: UInt16) {
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_family = AF_UNSPEC
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        unsafe hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        let resolved = unsafe getaddrinfo(address.host, String(address.port), &hints, &list)
+        guard resolved == 0, let first = unsafe list else {
+            throw unsafe .unresolved(host: address.host, text: String(cString: gai_strerror(resolved)))
+        }
+        defer { unsafe freeaddrinfo(first) }
+        let family = unsafe first.pointee.ai_family
+        let length = unsafe first.pointee.ai_addrlen
+        var storage = sockaddr_storage()
+        guard let source = unsafe first.pointee.ai_addr, Int(length) <= MemoryLayout<sockaddr_storage>.size else {
+            throw .unresolved(host: address.host, text: "no address")
+        }
+        unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: Int(length))) }
+        // A port that somebody else holds is a mistake, not something to share: the first socket is bound without
+        // SO_REUSEPORT to find out, and given back.
+        let probe = try makeSocket(family, address, &storage, length, shared: false)
+        var port = boundPort(probe)
+        close(probe)
+        if address.port != 0 { port = address.port }
+        setPort(&storage, port)
+        var descriptors: [Int32] = []
+        do throws(TransportError) {
+            for _ in 0..<max(count, 1) {
+                let descriptor = try makeSocket(family, address, &storage, length, shared: true)
+                descriptors.append(descriptor)
+                if listen(descriptor, backlog) != 0 { throw .system(call: "listen", address: address, errno: errno) }
+            }
+        } catch {
+            for descriptor in descriptors { close(descriptor) }
+            throw error
+        }
+        return (descriptors, port)
+    }
+
+    private static func makeSocket(
+        _ family: Int32, _ address: ListenAddress, _ storage: inout sockaddr_storage, _ length: socklen_t, shared: Bool
+    ) throws(TransportError) -> Int32 {
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(family, type, Int32(IPPROTO_TCP))
+        if descriptor < 0 { throw .system(call: "socket", address: address, errno: errno) }
+        set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        if shared { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
+        set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, keepaliveSeconds.idle)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, keepaliveSeconds.interval)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, keepaliveSeconds.count)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, userTimeoutMilliseconds)
+        let bound = unsafe withUnsafePointer(to: &storage) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(descriptor, $0, length) }
+        }
+        if bound != 0 {
+            let code = errno
+            close(descriptor)
+            throw .system(call: "bind", address: address, errno: code)
+        }
+        return descriptor
+    }
+
+    private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+        var value = value
+        // An option that the kernel does not know costs a comfort, not the service.
+        _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private static func boundPort(_ descriptor: Int32) -> UInt16 {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &storage) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(descriptor, $0, &length) }
+        }
+        if result != 0 { return 0 }
+        // The port is at the same place, in network order, for IPv4 and IPv6.
+        return unsafe withUnsafeBytes(of: &storage) { unsafe UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)) }
+    }
+
+    private static func setPort(_ storage: inout sockaddr_storage, _ port: UInt16) {
+        unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self) }
+    }
+}
