@@ -1,4 +1,5 @@
 import ClarionLoop
+import ScriptedBackend
 import Testing
 
 struct TimerWheelTests {
@@ -58,7 +59,7 @@ struct TimerWheelTests {
     /// Random use against a dictionary.
     @Test(arguments: 0..<20)
     func doesWhatAModelDoes(_ seed: Int) throws {
-        var random = SplitMix(state: UInt64(seed))
+        var random = SeededRandom(seed: UInt64(seed))
         let slotsMax = 50
         var wheel = try TimerWheel(slotsMax: slotsMax)
         var model: [Int: UInt32] = [:]
@@ -104,19 +105,4 @@ struct TimerWheelTests {
         }
         return Array(buffer[0..<count])
     }
-}
-
-/// Random numbers from a seed.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
