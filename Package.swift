@@ -71,10 +71,13 @@ let package = Package(
             ],
             path: "Tools/wsbench", swiftSettings: strict),
 
+        // A kernel decided by a seed, for the tests of what runs on one.
+        floor("ScriptedBackend", "Tests/Support/ScriptedBackend", ["ClarionLoop", "ClarionBytes", "CPosix"]),
+
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
-        tests("Loop", ["ClarionLoop", "ClarionBytes"]),
-        tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire"]),
+        tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend"]),
+        tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend"]),
         tests("Pusher", ["ClarionPusher"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON"]),
         tests("Server", ["ClarionServer"]),

@@ -1,0 +1,144 @@
+import ClarionLoop
+import Glibc
+import Testing
+
+/// Accepting and closing: bounds, reuse of handles, and nothing left behind.
+@Suite(.serialized)
+struct AcceptingTests {
+    /// A thousand connections one after the other over few handles: nothing of one reaches the next.
+    @Test(arguments: backends)
+    func reusesHandles(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice, options: BackendOptions(connectionsMax: 8))
+        let listener = TestListener()
+        loop.accept(listener)
+        for round in 0..<1000 {
+            let peer = Peer(port: listener.port)
+            try #require(loop.run { loop.connections.count == round + 1 })
+            peer.write([UInt8(truncatingIfNeeded: round), 1])
+            switch round % 4 {
+            case 0: try #require(loop.run { loop.connections[round].received.count == 2 })
+            case 1: loop.awaitWritable(round)
+            case 2:
+                peer.close()
+                try #require(loop.run { loop.connections[round].end == 0 })
+            default: break
+            }
+            loop.close(round, reset: round % 8 < 4)
+            // Only now and then alone: usually the next connection comes before this one is gone.
+            if round % 16 == 0 { try #require(loop.run { loop.connections[round].isClosed }) }
+            let received = loop.connections[round].received
+            #expect(received == [] || received == [UInt8(truncatingIfNeeded: round), 1])
+        }
+        #expect(loop.run { loop.connections.allSatisfy { $0.isClosed } })
+        // Descriptors are the process's: other tests take some meanwhile.
+        #expect(Set(loop.connections.map { $0.handle }).count <= (choice == .uring ? 8 : 300))
+    }
+
+    @Test(arguments: backends)
+    func closesWithFinOrReset(_ choice: BackendChoice) throws {
+        let (loop, peers) = try connected(choice, count: 2)
+        #expect(loop.send(0, [1, 2, 3]) == 3)
+        loop.close(0)
+        loop.close(1, reset: true)
+        #expect(
+            loop.run {
+                peers.forEach { $0.drain() }
+                return loop.connections.allSatisfy { $0.isClosed } && peers.allSatisfy { $0.ended }
+            })
+        #expect(peers[0].received == [1, 2, 3] && peers[0].failure == 0)
+        #expect(peers[1].failure == ECONNRESET)
+    }
+
+    @Test(arguments: backends)
+    func refusedConnectionsAreOnlyClosed(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice)
+        loop.receivesAtOnce = false
+        let listener = TestListener()
+        loop.accept(listener)
+        let peer = Peer(port: listener.port)
+        #expect(loop.run { loop.connections.count == 1 })
+        loop.close(0)
+        #expect(
+            loop.run {
+                peer.drain()
+                return peer.ended && loop.connections[0].isClosed
+            })
+    }
+
+    /// Over its bound a backend refuses, rests and goes on when there is room.
+    @Test(arguments: backends)
+    func restsWhenFull(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice, options: BackendOptions(connectionsMax: 4))
+        let listener = TestListener()
+        loop.accept(listener)
+        let peers = (0..<4).map { _ in Peer(port: listener.port) }
+        #expect(loop.run { loop.connections.count == 4 })
+        let refused = Peer(port: listener.port)
+        #expect(loop.run { loop.acceptFailures.count == 1 })
+        #expect(loop.acceptFailures == [-ENFILE])
+        #expect(loop.counters.acceptPaused == 1)
+        #expect(
+            loop.run {
+                refused.drain()
+                return refused.ended
+            })
+        let late = Peer(port: listener.port)
+        loop.close(0)
+        let start = loop.now()
+        #expect(loop.run { loop.connections.count == 5 })
+        #expect(loop.now() - start < 2)
+        late.write([4])
+        #expect(loop.run { loop.connections[4].received == [4] })
+        _ = peers
+    }
+
+    @Test(arguments: backends)
+    func stopsAccepting(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice)
+        let listener = TestListener()
+        loop.accept(listener)
+        let first = Peer(port: listener.port)
+        #expect(loop.run { loop.connections.count == 1 })
+        loop.stopAccepting()
+        _ = loop.turnOnce(waitNanoseconds: 0)
+        let second = Peer(port: listener.port)
+        _ = loop.run(seconds: 0.05) { false }
+        #expect(loop.connections.count == 1)
+        first.write([1])
+        #expect(loop.run { loop.connections[0].received == [1] })
+        // And it can begin again.
+        loop.accept(listener)
+        #expect(loop.run { loop.connections.count == 2 })
+        second.write([2])
+        #expect(loop.run { loop.connections[1].received == [2] })
+    }
+
+    /// The ring's connections use none of the process's descriptors.
+    @Test
+    func ringTakesNoDescriptors() throws {
+        let (loop, peers) = try connected(.uring, count: 100)
+        let probe = dup(0)
+        defer { close(probe) }
+        #expect(loop.connections.map { $0.handle }.max() == 99)
+        // The peers' own ends are the only ones.
+        #expect(Int(probe) < Int(peers.map { $0.descriptor }.max()!) + 50)
+    }
+
+    @Test(arguments: backends)
+    func givesEverythingBack(_ choice: BackendChoice) throws {
+        var peers: [Peer] = []
+        do {
+            let (loop, ends) = try connected(choice, count: 10)
+            peers = ends
+            ends[0].write([1])
+            loop.close(3)
+            withExtendedLifetime(loop) {}
+        }
+        // The kernel may take a moment to undo a ring.
+        for _ in 0..<200 where !peers.allSatisfy({ $0.ended }) {
+            usleep(10_000)
+            peers.forEach { $0.drain() }
+        }
+        #expect(peers.allSatisfy { $0.ended })
+    }
+}
