@@ -25,7 +25,7 @@ public enum FrameFault: UInt8, Sendable {
 
 /// What the bytes at the start of a frame say.
 @frozen
-public enum FrameHeaderResult {
+public enum FrameHeaderResult: Equatable, Sendable {
     /// Right so far, and not whole: call again with more bytes.
     case needMore
     case header(FrameHeader)
