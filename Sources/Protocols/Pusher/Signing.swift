@@ -15,7 +15,9 @@ enum Signing {
                 unsafe ccrypto_hmac_sha256(key.baseAddress, key.count, text.base, text.count, out) == 1
             }
         }
-        if isDone { unsafe withDigest(&digest) { unsafe Hex.append(ByteView(base: $0, count: hmacBytes), to: &buffer) } }
+        if isDone {
+            unsafe withDigest(&digest) { unsafe Hex.append(ByteView(base: $0, count: hmacBytes), to: &buffer) }
+        }
         return isDone
     }
 
