@@ -50,9 +50,9 @@ let package = Package(
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
         floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix"]),
         floor("ClarionEngine", "Sources/Engine", ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
-        floor("ClarionEcho", "Sources/Protocols/Echo", ["ClarionEngine", "ClarionWire"]),
-        floor("ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire"]),
-        floor("ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "CCrypto"]),
+        floor("ClarionEcho", "Sources/Protocols/Echo", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
+        floor("ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
+        floor("ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "ClarionBytes", "CCrypto"]),
         floor(
             "ClarionServer", "Sources/Server",
             [

@@ -1,0 +1,194 @@
+import ClarionBytes
+import ClarionEngine
+import ClarionWire
+import Glibc
+
+/// The HTTP API: publishing events, and questions about channels.
+///
+/// Order of the checks, as in Reverb: method (405), size (413), application (404), signature (401), then the rest.
+final class PusherAPI {
+    private let node: PusherNode
+    /// The message being published.
+    private var output = ByteBuffer()
+    /// Unix seconds.
+    private let clock: () -> Int
+
+    init(_ node: PusherNode, clock: @escaping () -> Int = { time(nil) }) {
+        self.node = node
+        self.clock = clock
+    }
+
+    private static let json: StaticString = "application/json"
+    private static let plainText: StaticString = "text/plain; charset=utf-8"
+
+    func answer(_ route: PusherRoute, _ request: PusherRequest, _ caller: some PusherCaller) {
+        if case .malformed = route { return refuse(400, "Bad request.", caller) }
+        if !PusherAPI.allows(request.method, route) {
+            return caller.respond(
+                status: 405, contentType: PusherAPI.plainText, body: ByteView("Method not allowed."),
+                fields: PusherAPI.isPost(route) ? "Allow: POST\r\n" : "Allow: GET\r\n")
+        }
+        let limit = node.configuration.requestBytesMax
+        if request.byteCount > limit {
+            let text = "Payload too large: the request has \(request.byteCount) bytes, the limit is \(limit)."
+            return explain(413, text, caller)
+        }
+        switch route {
+        case .malformed, .unknown: refuse(404, "Not found.", caller)
+        case .up: reply(ByteView(#"{"health":"OK"}"#), caller)
+        case .socket:
+            caller.respond(
+                status: 426, contentType: PusherAPI.plainText, body: ByteView("Upgrade required."),
+                fields: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
+        case .events(let app), .batch(let app), .channels(let app), .channel(let app, _), .channelUsers(let app, _),
+            .terminate(let app, _), .connections(let app):
+            guard let index = node.table.index(id: app) else {
+                return explain(404, "No matching application for ID [\(app.string)].", caller)
+            }
+            answer(route, request, application: index, caller)
+        }
+    }
+
+    private static func isPost(_ route: PusherRoute) -> Bool {
+        switch route {
+        case .events, .batch, .terminate: return true
+        default: return false
+        }
+    }
+
+    /// HEAD is taken as GET is; the engine leaves out the body of the answer.
+    private static func allows(_ method: ByteView, _ route: PusherRoute) -> Bool {
+        isPost(route) ? method == "POST" : method == "GET" || method == "HEAD"
+    }
+
+    private func answer(
+        _ route: PusherRoute, _ request: PusherRequest, application: Int, _ caller: some PusherCaller
+    ) {
+        do throws(RequestQuery.Fault) {
+            let query = try RequestQuery(request.query)
+            let fault = RequestSignature.check(
+                method: request.method, path: request.path, query: query, body: request.body,
+                node.table.applications[application], unixSeconds: clock(),
+                toleranceSeconds: node.configuration.timestampToleranceSeconds)
+            if let fault { return refuse(401, fault.text, caller) }
+            answer(route, query, body: request.body, application: application, caller)
+        } catch {
+            switch error {
+            case .repeatedParameter: refuse(401, RequestSignature.Fault.repeated.text, caller)
+            case .unreadable, .tooManyParameters: refuse(401, RequestSignature.Fault.query.text, caller)
+            }
+        }
+    }
+
+    private func answer(
+        _ route: PusherRoute, _ query: borrowing RequestQuery, body: ByteView, application: Int,
+        _ caller: some PusherCaller
+    ) {
+        let space = AppTable.space(of: application)
+        let attributes = query.value("info").map { ChannelAttributes($0) } ?? []
+        switch route {
+        case .events: publish(body, isBatch: false, space: space, caller)
+        case .batch: publish(body, isBatch: true, space: space, caller)
+        case .channels:
+            let prefix = query.value("filter_by_prefix")?.array ?? []
+            caller.answer(space: space, listing: prefix) { list in
+                ChannelQueries.Answer(body: ChannelAnswers.channels(list, attributes))
+            }
+        case .channel(_, let name):
+            if !ChannelName.isValid(name) { return refuse(400, "Invalid channel name.", caller) }
+            let channel = name.array
+            caller.answer(space: space, counting: [channel]) { counts in
+                ChannelQueries.Answer(body: ChannelAnswers.channel(channel, counts[0], attributes))
+            }
+        case .channelUsers(_, let name):
+            // Only presence channels have users, and nobody can join one here: 404 when vacant, 400 otherwise.
+            if !ChannelName.isValid(name) { return refuse(400, "Invalid channel name.", caller) }
+            caller.answer(space: space, counting: [name.array]) { counts in
+                ChannelQueries.Answer(status: counts[0] == 0 ? 404 : 400, body: Array("{}".utf8))
+            }
+        case .terminate: reply(ByteView("{}"), caller)  // no connection here belongs to a user
+        case .connections:
+            output.removeAll()
+            output.append(#"{"connections":"#)
+            output.append(decimal: UInt64(max(node.counters.value(application), 0)))
+            output.append("}")
+            reply(output.view, caller)
+        case .socket, .up, .malformed, .unknown: refuse(404, "Not found.", caller)
+        }
+    }
+
+    // MARK: - Publishing
+
+    private func publish(_ body: ByteView, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
+        guard unsafe UTF8Stream.isValid(body.base, count: body.count), let root = JSON.parse(body) else {
+            return refuse(400, "Bad request: the body is not valid JSON.", caller)
+        }
+        let limit = node.configuration.eventDataBytesMax
+        var reader = EventReader(bodyBytes: body.count, dataBytesMax: limit)
+        let events = isBatch ? reader.batch(root) : reader.event(root).map { [$0] } ?? []
+        if !reader.errors.isEmpty {
+            let errors = reader.errors.finish()
+            return unsafe errors.withUnsafeBufferPointer { bytes in
+                let text =
+                    unsafe bytes.baseAddress.map { unsafe ByteView(base: $0, count: bytes.count) } ?? ByteView("{}")
+                caller.respond(status: 422, contentType: PusherAPI.json, body: text, fields: "")
+            }
+        }
+        if let size = reader.oversizedDataBytes {
+            let text = "Payload too large: the data of the event has \(size) bytes, the limit is \(limit)."
+            return explain(413, text, caller)
+        }
+        for event in events { publish(event, space: space, caller) }
+        if isBatch { confirmBatch(events, space: space, caller) } else { confirm(events[0], space: space, caller) }
+    }
+
+    private func publish(_ event: EventRequest, space: UInt16, _ caller: some PusherCaller) {
+        output.removeAll()
+        output.append(#"{"event":"#)
+        output.append(event.name.raw)
+        output.append(#","data":"#)
+        output.append(event.data.raw)
+        output.append(#","channel":""#)
+        let channelStart = output.count
+        for channel in event.channels {
+            output.truncate(to: channelStart)
+            output.append(channel)  // a valid name needs no escapes
+            output.append(#""}"#)
+            caller.publish(space: space, name: channel, text: output.view, excluding: event.excluded)
+        }
+    }
+
+    private func confirm(_ event: EventRequest, space: UInt16, _ caller: some PusherCaller) {
+        if event.attributes.isEmpty { return reply(ByteView("{}"), caller) }
+        let attributes = event.attributes
+        let names = event.channels.map { $0.array }
+        caller.answer(space: space, counting: names) { counts in
+            let list = zip(names, counts).map { ChannelQueries.Occupancy(name: $0, subscriptionCount: $1) }
+            return ChannelQueries.Answer(body: ChannelAnswers.channels(list, attributes))
+        }
+    }
+
+    private func confirmBatch(_ events: [EventRequest], space: UInt16, _ caller: some PusherCaller) {
+        if events.allSatisfy({ $0.attributes.isEmpty }) { return reply(ByteView(#"{"batch":{}}"#), caller) }
+        let items = events.map { ChannelAnswers.BatchItem(channel: $0.channels[0].array, attributes: $0.attributes) }
+        caller.answer(space: space, counting: items.map { $0.channel }) { counts in
+            ChannelQueries.Answer(body: ChannelAnswers.batch(items, counts))
+        }
+    }
+
+    // MARK: - Answers
+
+    private func reply(_ json: ByteView, _ caller: some PusherCaller) {
+        caller.respond(status: 200, contentType: PusherAPI.json, body: json, fields: "")
+    }
+
+    private func refuse(_ status: Int, _ text: StaticString, _ caller: some PusherCaller) {
+        caller.respond(status: status, contentType: PusherAPI.plainText, body: ByteView(text), fields: "")
+    }
+
+    private func explain(_ status: Int, _ text: String, _ caller: some PusherCaller) {
+        output.removeAll()
+        output.append(text)
+        caller.respond(status: status, contentType: PusherAPI.plainText, body: output.view, fields: "")
+    }
+}

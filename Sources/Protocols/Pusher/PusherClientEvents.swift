@@ -1,0 +1,46 @@
+import ClarionBytes
+import ClarionEngine
+import ClarionWire
+
+// Events that clients send to the other subscribers of a channel. The hot path: one walk over the message, one envelope
+// built in a warm buffer; event and data go out as they came in.
+extension PusherHandler {
+    func relay(_ message: PusherMessage, application: Int, _ peer: some PusherPeer) {
+        guard let channel = message.channel, channel.kind == .string, isRelayable(message.data) else {
+            return fail(.invalidMessage, peer)
+        }
+        let source = rules[application].acceptClientEventsFrom
+        if source == .none { return fail(.clientEventsOff, peer) }
+        if message.event.content.count > PusherLimits.eventNameBytesMax
+            && message.event.unescapedCount > PusherLimits.eventNameBytesMax
+        {
+            return fail(.eventNameTooLong, peer)
+        }
+        // A name that nothing can be subscribed to has no members.
+        guard let name = channelName(channel) else { return fail(.notMember, peer) }
+        let kind = ChannelKind(name)
+        if kind.isEncrypted { return fail(.encryptedChannel, peer) }
+        let space = AppTable.space(of: application)
+        // `all` opens public channels to outsiders. A protected channel stays closed to who has not shown a signature.
+        if source == .members || kind.isProtected, !peer.isSubscribed(space: space, name: name) {
+            return fail(.notMember, peer)
+        }
+        output.removeAll()
+        output.append(#"{"event":"#)
+        output.append(message.event.raw)
+        output.append(#","data":"#)
+        if let data = message.data { output.append(data.raw) } else { output.append("null") }
+        output.append(#","channel":""#)
+        output.append(name)
+        output.append(#""}"#)
+        peer.publish(space: space, name: name, text: output.view, excluding: peer.socketNumber)
+    }
+
+    /// Objects, lists, strings and nothing at all; numbers and truth values are no data of an event.
+    private func isRelayable(_ data: JSONValue?) -> Bool {
+        switch data?.kind {
+        case .none, .null, .object, .array, .string: return true
+        case .number, .true, .false: return false
+        }
+    }
+}

@@ -1,0 +1,52 @@
+public import ClarionBytes
+public import ClarionEngine
+public import ClarionWire
+
+/// The HTTP side of the Pusher protocol: upgrades, the HTTP API, and the health check. One for each worker; the router
+/// asks it whether a request is its own.
+public final class PusherFront {
+    private let node: PusherNode
+    private let handlerIndex: UInt8
+    private let api: PusherAPI
+    /// The decoded path of the request at hand.
+    private var path = ByteBuffer()
+    private var prefix = ByteBuffer()
+
+    /// - Parameter handlerIndex: the number of the `PusherHandler` among the worker's handlers.
+    public init(_ node: PusherNode, handlerIndex: UInt8) {
+        self.node = node
+        self.handlerIndex = handlerIndex
+        api = PusherAPI(node)
+        for byte in node.pathPrefix { prefix.append(byte) }
+    }
+
+    /// What to do with a correct upgrade request; nil when the path is not one of this protocol.
+    public func upgrade(_ head: HTTPHead) -> UpgradeDecision? {
+        switch PusherRoutes.match(head.path, prefix: prefix.view, into: &path) {
+        case .unknown: return nil
+        case .socket(let key): return PusherUpgrade.decide(node, key: key, head, handler: handlerIndex)
+        case .malformed, .events, .batch, .channels, .channel, .channelUsers, .terminate, .connections, .up:
+            return .refuse(status: 400, text: "Bad request.")
+        }
+    }
+
+    /// How long the body of a request may be; nil when the path is not one of this protocol.
+    public func admit(_ head: HTTPHead) -> BodyAdmission? {
+        if case .unknown = PusherRoutes.match(head.path, prefix: prefix.view, into: &path) { return nil }
+        // What is a little over the limit is read and answered with both numbers; what is far over it is not read.
+        let readMax = node.configuration.requestBytesMax * 2
+        if let length = head.contentLength, length > readMax { return .refuse(status: 413, text: "Payload too large.") }
+        return .atMost(readMax)
+    }
+
+    /// Answers a request that is no upgrade. False, and nothing done, when the path is not one of this protocol.
+    public func request(_ head: HTTPHead, body: ByteView, _ session: Session) -> Bool {
+        let route = PusherRoutes.match(head.path, prefix: prefix.view, into: &path)
+        if case .unknown = route { return false }
+        let request = PusherRequest(
+            method: head.method, path: head.path.slice(from: prefix.count), query: head.query, body: body,
+            byteCount: head.headByteCount + body.count)
+        api.answer(route, request, session)
+        return true
+    }
+}
