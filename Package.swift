@@ -39,12 +39,15 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         shim("CUring", links: ["uring"]),
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
 
+        floor("ClarionLog", "Sources/Log"),
+        floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
         floor("ClarionBytes", "Sources/Bytes"),
         floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
@@ -57,11 +60,14 @@ let package = Package(
             "ClarionServer", "Sources/Server",
             [
                 "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho", "ClarionRealtimeJSON",
-                "ClarionPusher", "CPosix",
+                "ClarionPusher", "ClarionSettings", "ClarionLog", "CPosix",
             ]),
         .executableTarget(
             name: "clarion",
-            dependencies: ["ClarionServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ClarionServer", "ClarionSettings", "ClarionLog",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Sources/App", swiftSettings: strict),
         .executableTarget(
             name: "wsbench",
@@ -71,6 +77,8 @@ let package = Package(
             ],
             path: "Tools/wsbench", swiftSettings: strict),
 
+        tests("Log", ["ClarionLog"]),
+        tests("Settings", ["ClarionSettings", "ClarionLog"]),
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
         tests("Loop", ["ClarionLoop", "ClarionBytes"]),
