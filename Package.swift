@@ -52,7 +52,9 @@ let package = Package(
         floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
         floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix"]),
-        floor("ClarionEngine", "Sources/Engine", ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
+        floor(
+            "ClarionEngine", "Sources/Engine",
+            ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
         floor("ClarionEcho", "Sources/Protocols/Echo", ["ClarionEngine", "ClarionWire"]),
         floor("ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire"]),
         floor("ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "CCrypto"]),
@@ -88,3 +90,15 @@ let package = Package(
         tests("Server", ["ClarionServer"]),
     ]
 )
+
+// Fuzz targets link with libFuzzer only, so they are in the package only when they are asked for: `make fuzz`.
+if Context.environment["CLARION_FUZZ"] == "1" {
+    func fuzz(_ name: String, _ dependencies: [Target.Dependency]) {
+        package.targets.append(
+            .executableTarget(
+                name: "Fuzz\(name)", dependencies: dependencies + ["CFuzz"], path: "Tests/Fuzz/\(name)",
+                swiftSettings: strict))
+    }
+    package.targets.append(shim("CFuzz"))
+    fuzz("Settings", ["ClarionSettings"])
+}

@@ -2,10 +2,11 @@ import ArgumentParser
 import ClarionSettings
 import Glibc
 
-/// The flags that `clarion start` and `clarion config` share: `--config`, and one for every row of the table of settings.
+/// The flags that `clarion start` and `clarion config` share: `--config`, and one for every row of the table of
+/// settings.
 ///
-/// The parser finds the options of a type by reflection, so a mirror made of the table is all it takes to have them declared,
-/// helped and completed without naming each a second time.
+/// The parser finds the options of a type by reflection, so a mirror made of the table is all it takes to have them
+/// declared, helped and completed without naming each a second time.
 struct SettingFlags: ParsableArguments, CustomReflectable {
     /// The file of `--config`.
     private(set) var file: String?
@@ -20,7 +21,9 @@ struct SettingFlags: ParsableArguments, CustomReflectable {
         for flag in SettingFlag.all {
             let key = Key(stringValue: flag.key)
             if flag.isBoolean {
-                if let value = try container.decodeIfPresent(Bool.self, forKey: key) { values[flag.key] = .boolean(value) }
+                if let value = try container.decodeIfPresent(Bool.self, forKey: key) {
+                    values[flag.key] = .boolean(value)
+                }
             } else if let value = try container.decodeIfPresent(String.self, forKey: key) {
                 values[flag.key] = .text(value)
             }
@@ -40,7 +43,8 @@ struct SettingFlags: ParsableArguments, CustomReflectable {
         return Mirror(self, children: [(label: Self.fileLabel, value: file as Any)] + options)
     }
 
-    /// The settings of this run, or the end of the command: status 64 when a flag is to blame, 78 when the configuration is.
+    /// The settings of this run, or the end of the command: status 64 when a flag is to blame, 78 when the
+    /// configuration is.
     func load() throws -> Configuration {
         var input = Configuration.Input()
         input.flags = values

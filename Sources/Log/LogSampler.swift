@@ -2,8 +2,8 @@ import Synchronization
 
 /// Lets the first line of a reason through at once and then at most one a second, with the count of those left out.
 ///
-/// Reasons come from a closed set in the code. Should one hold text from outside after all, the table stays bounded: reasons past
-/// `reasonsMax` share one entry.
+/// Reasons come from a closed set in the code. Should one hold text from outside after all, the table stays bounded:
+/// reasons past `reasonsMax` share one entry.
 final class LogSampler: Sendable {
     static let reasonsMax = 256
     static let intervalNanoseconds: UInt64 = 1_000_000_000

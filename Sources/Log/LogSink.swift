@@ -26,8 +26,8 @@ public struct LogSinkError: Error, CustomStringConvertible {
 
 /// Takes finished lines from any thread and writes them to a descriptor from a thread of its own.
 ///
-/// A target that does not take its lines (a pipe that nobody reads) never holds up a caller: the queue fills to its bound, more
-/// lines are dropped and counted, and a line tells the count when the target takes lines again.
+/// A target that does not take its lines (a pipe that nobody reads) never holds up a caller: the queue fills to its
+/// bound, more lines are dropped and counted, and a line tells the count when the target takes lines again.
 @safe public final class LogSink: Sendable {
     private struct Queue {
         var lines: [String] = []
@@ -43,7 +43,8 @@ public struct LogSinkError: Error, CustomStringConvertible {
     private let queue = Mutex(Queue())
     private let descriptor: Int32
     private let bounds: LogSinkBounds
-    /// Owned by the sink, valid until `deinit`: counts lines put since the writer last looked. The thread retains the sink.
+    /// Owned by the sink, valid until `deinit`: counts lines put since the writer last looked. The thread retains the
+    /// sink.
     private nonisolated(unsafe) let wake: UnsafeMutablePointer<sem_t>
     /// How the writer words its own line about what was dropped.
     private let dropReport: @Sendable (_ count: UInt64) -> String
@@ -143,7 +144,10 @@ public struct LogSinkError: Error, CustomStringConvertible {
         }
         var start = 0
         while start < bytes.count {
-            let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress! + start, $0.count - start) }
+            let written = unsafe bytes.withUnsafeBytes { buffer in
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[start...])
+                return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+            }
             if written > 0 {
                 start += written
             } else if written < 0, errno == EAGAIN {
@@ -161,8 +165,8 @@ public struct LogSinkError: Error, CustomStringConvertible {
     }
 }
 
-/// Runs `LogSink.write` with every signal blocked: signals belong to the thread that waits for them, and a closed pipe must not
-/// end the process.
+/// Runs `LogSink.write` with every signal blocked: signals belong to the thread that waits for them, and a closed
+/// pipe must not end the process.
 private func writerThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument = unsafe argument else { return nil }
     var signals = sigset_t()

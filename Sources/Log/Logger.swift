@@ -77,8 +77,8 @@ public struct Logger: Sendable {
         log(.error, event, fields())
     }
 
-    /// For events that a peer can cause at will: the first of a `reason` is written at once, then at most one a second, which
-    /// tells how many were left out.
+    /// For events that a peer can cause at will: the first of a `reason` is written at once, then at most one a
+    /// second, which tells how many were left out.
     /// - Parameter reason: a constant from a closed set, such as the name of a close reason.
     public func sampled(
         _ level: LogLevel, reason: String, _ event: String,

@@ -1,7 +1,7 @@
 /// The settings of a run, and for each where its value came from.
 ///
-/// Four layers, the first that has a value wins: flag, environment (a `CLARION_` variable before those of other programs), file,
-/// default.
+/// Four layers, the first that has a value wins: flag, environment (a `CLARION_` variable before those of other
+/// programs), file, default.
 public struct Configuration: Sendable {
     /// Where a value came from.
     public enum Source: Sendable, Equatable, CustomStringConvertible {
@@ -45,6 +45,8 @@ public struct Configuration: Sendable {
         public var environment: [String: String] = [:]
         /// The file of `--config`; without it that of `CLARION_CONFIG`, if any.
         public var file: String?
+        /// The text of the file, when it has been read already; the path is then only its name in messages.
+        public var fileText: String?
 
         public init() {}
     }
@@ -54,17 +56,15 @@ public struct Configuration: Sendable {
     public static func load(_ input: Input) throws(SettingsError) -> Configuration {
         var file: SettingsFile?
         let path = input.file ?? input.environment["CLARION_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
-        if let path {
-            do {
+        do {
+            if let text = input.fileText {
+                file = try SettingsFile(path: path ?? "(text)", text: text)
+            } else if let path {
                 file = try SettingsFile(path: path)
-            } catch {
-                throw SettingsError(problems: [error])
             }
+        } catch {
+            throw SettingsError(problems: [error])
         }
-        return try load(input, file: file)
-    }
-
-    static func load(_ input: Input, file: SettingsFile?) throws(SettingsError) -> Configuration {
         var layers = Layers(input: input, file: file)
         let configuration = layers.merge()
         guard layers.problems.isEmpty else { throw SettingsError(problems: layers.problems) }

@@ -9,8 +9,8 @@ extension Configuration {
         return rows.map { "\(padded($0.0, keyWidth))  \(padded($0.1, valueWidth))  \($0.2)" }.joined(separator: "\n")
     }
 
-    /// The same as one JSON object: `{"settings":[{"key":…,"value":…,"source":…},…],"warnings":[…]}`. Secrets are the string
-    /// of their mask, `none` is null.
+    /// The same as one JSON object: `{"settings":[{"key":…,"value":…,"source":…},…],"warnings":[…]}`. Secrets are the
+    /// string of their mask, `none` is null.
     public func json() -> String {
         var text = "{\"settings\":["
         for (index, entry) in entries.enumerated() {

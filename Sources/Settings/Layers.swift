@@ -55,20 +55,24 @@ struct Layers {
             if index > 0, found.allSatisfy({ $0.1 == nil }), items.isEmpty { continue }
             if !isEmbedded, !missing.isEmpty {
                 problems.append(
-                    SettingsProblem("application \(index + 1) has no \(missing.joined(separator: ", no ")); it needs all of id, key and secret"))
+                    SettingsProblem(
+                        "application \(index + 1) has no \(missing.joined(separator: ", no ")); "
+                            + "it needs all of id, key and secret"))
             }
             var app = isEmbedded ? AppSettings.embedded : AppSettings()
             for (row, value) in found {
                 var source = put(value, row, into: &app)
-                if isEmbedded, identity.contains(where: { $0.key == row.key }) { source = .preset("no application is configured") }
+                if isEmbedded, value == nil, identity.contains(where: { $0.key == row.key }) {
+                    source = .preset("no application is configured")
+                }
                 configuration.entries.append(
                     Configuration.Entry(key: "apps.\(apps.count + 1).\(row.key)", value: row.read(app), source: source))
             }
             apps.append(app)
             if isEmbedded, !isLoopback(configuration.settings.host) {
                 configuration.warnings.append(
-                    "no application is configured, so anybody who reaches \(configuration.settings.host) can publish with the "
-                        + "well-known secret of app-id")
+                    "no application is configured, so anybody who reaches \(configuration.settings.host) can publish "
+                        + "with the well-known secret of app-id")
             }
         }
         configuration.settings.apps = apps
@@ -86,7 +90,9 @@ struct Layers {
     ) -> Found? {
         if let value = input.flags[flagKey] { return Found(value: value, source: .flag(flagKey.flagName)) }
         let own = row.environmentName(prefix: prefix)
-        if let text = input.environment[own], !text.isEmpty { return Found(value: .text(text), source: .environment(own)) }
+        if let text = input.environment[own], !text.isEmpty {
+            return Found(value: .text(text), source: .environment(own))
+        }
         for other in row.otherEnvironment {
             let name = other.name.replacing("{n}", with: number)
             if let text = input.environment[name], !text.isEmpty, let part = other.part(text) {
@@ -107,7 +113,8 @@ struct Layers {
             var isFlag = false
             if case .flag = found.source { isFlag = true }
             problems.append(
-                SettingsProblem("\(found.source): \(row.key) cannot be \(shown); allowed is \(row.allowed)", isFlag: isFlag))
+                SettingsProblem(
+                    "\(found.source): \(row.key) cannot be \(shown); allowed is \(row.allowed)", isFlag: isFlag))
         }
         return found.source
     }
@@ -134,7 +141,8 @@ struct Layers {
                 problems.append(SettingsProblem("two applications have the \(name) \(app[keyPath: path])"))
             }
         }
-        let largest = (settings.apps.map(\.messageBytesMax) + [settings.realtime.messageBytesMax, settings.requestBytesMax]).max() ?? 0
+        let ofApps = settings.apps.map(\.messageBytesMax)
+        let largest = ([settings.realtime.messageBytesMax, settings.requestBytesMax] + ofApps).max() ?? 0
         if settings.limits.logBytesMax < 2 * largest {
             problems.append(
                 SettingsProblem(
@@ -160,10 +168,14 @@ struct Layers {
     private mutating func warnOfOpenDoors() {
         let settings = configuration.settings
         guard !isLoopback(settings.host) else { return }
-        if settings.realtime.isEnabled, settings.realtime.allowsPublishingWithoutSecret, settings.realtime.secret == nil {
-            configuration.warnings.append("anybody who reaches \(settings.host) can publish through /internal/broadcast")
+        let realtime = settings.realtime
+        if realtime.isEnabled, realtime.allowsPublishingWithoutSecret, realtime.secret == nil {
+            configuration.warnings.append(
+                "anybody who reaches \(settings.host) can publish through /internal/broadcast")
         }
-        if settings.echo { configuration.warnings.append("anybody who reaches \(settings.host) can use /echo") }
+        if settings.echo {
+            configuration.warnings.append("anybody who reaches \(settings.host) can use /echo")
+        }
     }
 }
 

@@ -28,9 +28,9 @@ public struct SettingRow<Root: Sendable>: Sendable {
     let read: @Sendable (Root) -> SettingValue
 
     init<Value: Sendable>(
-        _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ codec: SettingCodec<Value>, unit: String = "",
-        environment: [EnvironmentName] = [], flags: [String] = [], _ sentence: String, cost: String = "",
-        reached: String = ""
+        _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ codec: SettingCodec<Value>,
+        unit: String = "", environment: [EnvironmentName] = [], flags: [String] = [], _ sentence: String,
+        cost: String = "", reached: String = ""
     ) {
         self.key = key
         self.unit = unit

@@ -1,5 +1,5 @@
-/// The table of all settings. Reading of flags, environment and file, `clarion config`, the help of `clarion start` and the pages
-/// docs/CONFIGURATION.md and docs/LIMITS.md all come from it.
+/// The table of all settings. Reading of flags, environment and file, `clarion config`, the help of `clarion start`
+/// and the pages docs/CONFIGURATION.md and docs/LIMITS.md all come from it.
 public enum SettingTable {
     /// Settings of the node.
     public static let node: [SettingRow<Settings>] = [
@@ -33,7 +33,8 @@ public enum SettingTable {
             "auth_timestamp_tolerance_seconds", \.authTimestampToleranceSeconds, .integer(0...86_400), unit: "seconds",
             "How far the time stamp of a signed request may be from the clock; 0 does not look at it."),
         SettingRow(
-            "realtime.enabled", \.realtime.isEnabled, .boolean, "Serves the JSON protocol on /ws and /internal/broadcast."),
+            "realtime.enabled", \.realtime.isEnabled, .boolean,
+            "Serves the JSON protocol on /ws and /internal/broadcast."),
         SettingRow(
             "realtime.mode", \.realtime.mode, .choice,
             "raw delivers the published text itself; envelope delivers a JSON object and confirms requests."),
@@ -41,12 +42,14 @@ public enum SettingTable {
             "realtime.publish", \.realtime.acceptsPublish, .boolean, "Lets clients of /ws publish to channels."),
         SettingRow(
             "realtime.secret", \.realtime.secret, .optionalSecret,
-            "What a publisher shows in X-Broadcast-Secret; while there is none, /internal/broadcast refuses every message."),
+            "What a publisher shows in X-Broadcast-Secret; while there is none, /internal/broadcast refuses everything."
+        ),
         SettingRow(
             "realtime.allow_without_secret", \.realtime.allowsPublishingWithoutSecret, .boolean,
             "Lets /internal/broadcast take messages from anybody while there is no secret."),
         SettingRow(
-            "realtime.allowed_origins", \.realtime.allowedOrigins, .list("full origins such as https://example.org, or *", where: isOriginOrAny),
+            "realtime.allowed_origins", \.realtime.allowedOrigins,
+            .list("full origins such as https://example.org, or *", where: isOriginOrAny),
             environment: ["ALLOWED_ORIGINS"], flags: ["realtime-origins"],
             "Origins of the pages that may open /ws; when empty, only pages of the node's own origin."),
         SettingRow(
@@ -56,7 +59,8 @@ public enum SettingTable {
             reached: "The connection is closed with 1009."),
         SettingRow("log.level", \.logLevel, .choice, "The least important lines that are written."),
         SettingRow(
-            "log.format", \.logFormat, .choice, "The shape of log lines; auto is text on a terminal and JSON elsewhere."),
+            "log.format", \.logFormat, .choice,
+            "The shape of log lines; auto is text on a terminal and JSON elsewhere."),
     ]
 
     /// The largest value of a setting that bounds one message, bytes.

@@ -1,7 +1,7 @@
 public import ClarionLog
 
-/// Everything about a node that its operator decides, with the defaults. What each setting means and what it may be stands in
-/// `SettingTable`; how the value of a run comes about, in `Configuration`.
+/// Everything about a node that its operator decides, with the defaults. What each setting means and what it may be
+/// stands in `SettingTable`; how the value of a run comes about, in `Configuration`.
 public struct Settings: Sendable, Equatable {
     /// Address to listen on: an IPv4 or IPv6 address, or a name that the system resolves.
     public var host = "127.0.0.1"

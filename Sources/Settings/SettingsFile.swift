@@ -19,7 +19,8 @@ struct SettingsFile {
     /// What stands in each `[[apps]]`, in their order.
     private(set) var apps: [[Item]] = []
 
-    /// The largest file that is read, bytes. A configuration is far smaller; a device or a log given by mistake is not read whole.
+    /// The largest file that is read, bytes. A configuration is far smaller; a device or a log given by mistake is
+    /// not read whole.
     static let bytesMax = 1 << 20
 
     /// Parses `text` as TOML.
@@ -106,8 +107,8 @@ struct SettingsFile {
     }
 }
 
-/// Where the keys of a TOML text stand. The parser does not tell, so the lines are scanned for headers and for `key =`; a key of
-/// an inline table has the line of its table.
+/// Where the keys of a TOML text stand. The parser does not tell, so the lines are scanned for headers and for `key
+/// =`; a key of an inline table has the line of its table.
 private struct KeyLines {
     private var lines: [String: Int] = [:]
 

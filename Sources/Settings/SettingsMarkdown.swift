@@ -1,5 +1,5 @@
-/// The pages of documentation that are made of the table of settings. `clarion config --markdown` prints them, `make docs` writes
-/// them, and a test compares them with what is in docs/.
+/// The pages of documentation that are made of the table of settings. `clarion config --markdown` prints them, `make
+/// docs` writes them, and a test compares them with what is in docs/.
 public enum SettingsMarkdown {
     /// docs/CONFIGURATION.md.
     public static var configuration: String {
@@ -15,10 +15,14 @@ public enum SettingsMarkdown {
         3. the **file** named by `--config` or `CLARION_CONFIG`, in TOML,
         4. the **default**.
 
-        `clarion config` prints the effective value of every setting and where it came from, secrets masked; it takes the same flags as
-        `clarion start`, and `--json`. A value that is not allowed, a key of the file that does not exist, and a file that cannot be read end
-        the command with status 78 and a line that names the place; a wrong flag ends it with 64. An empty variable counts as not set. Sizes
-        in bytes may be written with `KiB` or `MiB`. Lists stand between commas or spaces in flags and variables, and are lists in the file.
+        `clarion config` prints the effective value of every setting and where it came from, secrets masked; it \
+        takes the same flags as
+        `clarion start`, and `--json`. A value that is not allowed, a key of the file that does not exist, and \
+        a file that cannot be read end
+        the command with status 78 and a line that names the place; a wrong flag ends it with 64. An empty \
+        variable counts as not set. Sizes
+        in bytes may be written with `KiB` or `MiB`. Lists stand between commas or spaces in flags and \
+        variables, and are lists in the file.
 
         A flag is visible to everybody who can list processes: give secrets by environment or file.
 
@@ -49,9 +53,12 @@ public enum SettingsMarkdown {
 
         ## Applications
 
-        In the file each application is one `[[apps]]`, with `id`, `key` and `secret`. Flags and the variables below concern the first
-        application; `CLARION_APP2_…` and `REVERB_APP2_…` the second, and so on up to \(Layers.environmentAppsMax). When nobody gives an
-        application an identity, the node has one with the id `app-id`, the key `app-key` and the secret `app-secret`, and says so in a warning
+        In the file each application is one `[[apps]]`, with `id`, `key` and `secret`. Flags and the variables \
+        below concern the first
+        application; `CLARION_APP2_…` and `REVERB_APP2_…` the second, and so on up to \
+        \(Layers.environmentAppsMax). When nobody gives an
+        application an identity, the node has one with the id `app-id`, the key `app-key` and the secret \
+        `app-secret`, and says so in a warning
         when it listens on more than the loopback address.
 
         \(table(SettingTable.app, prefix: "app", defaults: AppSettings.embedded))
@@ -66,10 +73,13 @@ public enum SettingsMarkdown {
         return """
             # Limits
 
-            <!-- Made by `make docs` from the table of settings. Change the table in Sources/Settings, not this page. -->
+            <!-- Made by `make docs` from the table of settings. Change the table in Sources/Settings, not this \
+            page. -->
 
-            Everything a peer can make grow has a bound here. A bound is checked before memory is reserved for what it bounds, and on the whole
-            message. Each is a setting like any other: flag, `CLARION_` variable, file ([CONFIGURATION.md](CONFIGURATION.md)).
+            Everything a peer can make grow has a bound here. A bound is checked before memory is reserved for \
+            what it bounds, and on the whole
+            message. Each is a setting like any other: flag, `CLARION_` variable, file \
+            ([CONFIGURATION.md](CONFIGURATION.md)).
 
             | name | default | what it bounds | what it costs | what happens at it |
             |---|---|---|---|---|
@@ -99,14 +109,16 @@ public enum SettingsMarkdown {
                 + row.otherEnvironment.map { $0.name.replacing("{n}", with: "") })
                 .map { "`\($0)`" }.joined(separator: " ")
             let preset = row.isSecret ? "none" : code(row.read(defaults))
-            return "| `\(row.key)` | \(flags) | \(variables) | \(preset) | \(cell(row.sentence)) Allowed: \(cell(row.allowed)). |"
+            let meaning = "\(row.sentence) Allowed: \(row.allowed)."
+            return tableRow(["`\(row.key)`", flags, variables, preset, meaning])
         }
-        return "| in the file | flag | environment | default | meaning |\n|---|---|---|---|---|\n" + lines.joined(separator: "\n")
+        return "| in the file | flag | environment | default | meaning |\n|---|---|---|---|---|\n"
+            + lines.joined(separator: "\n")
     }
 
     private static func bound<Root>(_ row: SettingRow<Root>, defaults: Root) -> String {
         let unit = row.unit.isEmpty ? "" : " \(row.unit)"
-        return "| `\(row.key)` | \(code(row.read(defaults)))\(unit) | \(cell(row.sentence)) | \(cell(row.cost)) | \(cell(row.reached)) |"
+        return tableRow(["`\(row.key)`", code(row.read(defaults)) + unit, row.sentence, row.cost, row.reached])
     }
 
     private static func code(_ value: SettingValue) -> String {
@@ -117,5 +129,7 @@ public enum SettingsMarkdown {
         }
     }
 
-    private static func cell(_ text: String) -> String { text.replacing("|", with: "\\|") }
+    private static func tableRow(_ cells: [String]) -> String {
+        "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
+    }
 }

@@ -9,7 +9,9 @@ private func load(
     var input = Configuration.Input()
     input.flags = flags
     input.environment = environment
-    return try Configuration.load(input, file: try text.map { try SettingsFile(path: "clarion.toml", text: $0) })
+    input.fileText = text
+    input.file = text.map { _ in "clarion.toml" }
+    return try Configuration.load(input)
 }
 
 private func problems(
@@ -197,8 +199,10 @@ extension Configuration {
     @Test(arguments: [
         ("prot = 1", "clarion.toml:1: there is no setting prot; did you mean port?"),
         ("[limits]\n\nsome = 1", "clarion.toml:3: there is no setting limits.some"),
-        ("[[apps]]\nid=\"a\"\nkey=\"b\"\nsecret=\"c\"\nsecrets=\"d\"",
-            "clarion.toml:5: there is no setting secrets; did you mean secret?"),
+        (
+            "[[apps]]\nid=\"a\"\nkey=\"b\"\nsecret=\"c\"\nsecrets=\"d\"",
+            "clarion.toml:5: there is no setting secrets; did you mean secret?"
+        ),
         ("apps = 3", "clarion.toml:1: apps must be written as [[apps]]"),
     ])
     func unknownKeysOfTheFileAreRefused(_ file: String, _ expected: String) {

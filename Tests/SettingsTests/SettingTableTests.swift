@@ -41,7 +41,10 @@ import Testing
     @Test func everyRowChangesItsOwnValue() {
         var seen: Set<String> = []
         for row in SettingTable.node + SettingTable.limits {
-            for candidate in ["true", "false", "7", "1024", "2048", "131072", "2097152", "33554432", "epoll", "envelope", "debug", "json", "skip", "https://x"] {
+            for candidate in [
+                "true", "false", "7", "1024", "2048", "131072", "2097152", "33554432", "epoll", "envelope", "debug",
+                "json", "skip", "https://x",
+            ] {
                 var settings = Settings()
                 if row.assign(.text(candidate), &settings), settings != Settings() {
                     seen.insert(row.key)
@@ -58,7 +61,9 @@ import Testing
 }
 
 extension Settings {
-    fileprivate func differs(from other: Settings, at row: SettingRow<Settings>) -> Bool { row.read(self) != row.read(other) }
+    fileprivate func differs(from other: Settings, at row: SettingRow<Settings>) -> Bool {
+        row.read(self) != row.read(other)
+    }
 }
 
 @Suite struct SecretTests {
@@ -69,7 +74,8 @@ extension Settings {
         #expect(!"\(secret) \(String(reflecting: secret)) \(dumped)".contains("hush"))
         var input = Configuration.Input()
         input.environment = [
-            "CLARION_APP_ID": "a", "CLARION_APP_KEY": "b", "CLARION_APP_SECRET": "hush-app", "CLARION_REALTIME_SECRET": "hush-rt",
+            "CLARION_APP_ID": "a", "CLARION_APP_KEY": "b", "CLARION_APP_SECRET": "hush-app",
+            "CLARION_REALTIME_SECRET": "hush-rt",
         ]
         let configuration = try Configuration.load(input)
         #expect(!configuration.table().contains("hush"))
