@@ -39,17 +39,22 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         shim("CUring", links: ["uring"]),
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
 
+        floor("ClarionLog", "Sources/Log"),
+        floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
         floor("ClarionBytes", "Sources/Bytes"),
         floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
         floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix"]),
-        floor("ClarionEngine", "Sources/Engine", ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
+        floor(
+            "ClarionEngine", "Sources/Engine",
+            ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
         floor("ClarionEcho", "Sources/Protocols/Echo", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
         floor("ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
         floor("ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "ClarionBytes", "CCrypto"]),
@@ -57,11 +62,14 @@ let package = Package(
             "ClarionServer", "Sources/Server",
             [
                 "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho", "ClarionRealtimeJSON",
-                "ClarionPusher", "CPosix",
+                "ClarionPusher", "ClarionSettings", "ClarionLog", "CPosix",
             ]),
         .executableTarget(
             name: "clarion",
-            dependencies: ["ClarionServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ClarionServer", "ClarionSettings", "ClarionLog",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Sources/App", swiftSettings: strict),
         .executableTarget(
             name: "wsbench",
@@ -74,6 +82,8 @@ let package = Package(
         // A kernel decided by a seed, for the tests of what runs on one.
         floor("ScriptedBackend", "Tests/Support/ScriptedBackend", ["ClarionLoop", "ClarionBytes", "CPosix"]),
 
+        tests("Log", ["ClarionLog"]),
+        tests("Settings", ["ClarionSettings", "ClarionLog"]),
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
         tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend"]),
@@ -83,3 +93,15 @@ let package = Package(
         tests("Server", ["ClarionServer"]),
     ]
 )
+
+// Fuzz targets link with libFuzzer only, so they are in the package only when they are asked for: `make fuzz`.
+if Context.environment["CLARION_FUZZ"] == "1" {
+    func fuzz(_ name: String, _ dependencies: [Target.Dependency]) {
+        package.targets.append(
+            .executableTarget(
+                name: "Fuzz\(name)", dependencies: dependencies + ["CFuzz"], path: "Tests/Fuzz/\(name)",
+                swiftSettings: strict))
+    }
+    package.targets.append(shim("CFuzz"))
+    fuzz("Settings", ["ClarionSettings"])
+}

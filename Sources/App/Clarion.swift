@@ -1,0 +1,20 @@
+import ArgumentParser
+
+/// The command: `clarion start`, `clarion config`, `clarion version`.
+@main
+struct Clarion: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clarion",
+        abstract: "A node that holds WebSocket connections and delivers what is published to their channels.",
+        version: clarionVersion,
+        subcommands: [StartCommand.self, ConfigCommand.self, VersionCommand.self])
+}
+
+/// The version, as CHANGELOG.md has it.
+let clarionVersion = "0.1.0"
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
+
+    func run() { print("clarion \(clarionVersion)") }
+}

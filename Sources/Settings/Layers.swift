@@ -1,0 +1,211 @@
+/// Merges flags, environment and file over the defaults, and collects what is wrong on the way.
+struct Layers {
+    /// Applications that the environment can describe: `CLARION_APP_…`, `CLARION_APP2_…` up to this number.
+    static let environmentAppsMax = 9
+
+    private let input: Configuration.Input
+    private let file: SettingsFile?
+    private var configuration = Configuration()
+    private(set) var problems: [SettingsProblem] = []
+
+    init(input: Configuration.Input, file: SettingsFile?) {
+        self.input = input
+        self.file = file
+    }
+
+    /// The merged configuration; of no use when there are `problems`.
+    mutating func merge() -> Configuration {
+        mergeNode()
+        mergeApps()
+        checkFileKeys()
+        checkTogether()
+        warnOfUnknownVariables()
+        warnOfOpenDoors()
+        return configuration
+    }
+
+    private mutating func mergeNode() {
+        var settings = Settings()
+        for row in SettingTable.node + SettingTable.limits {
+            let found = find(row, flagKey: row.key, prefix: "", number: "", items: file?.node ?? [])
+            var source = put(found, row, into: &settings)
+            if row.key == "realtime.max_message_bytes", found == nil, settings.realtime.acceptsPublish {
+                settings.realtime.messageBytesMax = RealtimeSettings.messageBytesMaxWithPublish
+                source = .preset("because of realtime.publish")
+            }
+            configuration.entries.append(Configuration.Entry(key: row.key, value: row.read(settings), source: source))
+        }
+        configuration.settings = settings
+    }
+
+    private mutating func mergeApps() {
+        var apps: [AppSettings] = []
+        let count = max(file?.apps.count ?? 0, Self.environmentAppsMax)
+        for index in 0..<count {
+            let items = file.flatMap { index < $0.apps.count ? $0.apps[index] : nil } ?? []
+            let number = index == 0 ? "" : String(index + 1)
+            let identity = SettingTable.app.prefix { ["id", "key", "secret"].contains($0.key) }
+            var found: [(SettingRow<AppSettings>, Found?)] = []
+            for row in SettingTable.app {
+                let flagKey = index == 0 ? "app.\(row.key)" : ""
+                found.append((row, find(row, flagKey: flagKey, prefix: "APP\(number)", number: number, items: items)))
+            }
+            let missing = found.prefix(identity.count).filter { $0.1 == nil }.map(\.0.key)
+            let isEmbedded = index == 0 && missing.count == identity.count
+            if index > 0, found.allSatisfy({ $0.1 == nil }), items.isEmpty { continue }
+            if !isEmbedded, !missing.isEmpty {
+                problems.append(
+                    SettingsProblem(
+                        "application \(index + 1) has no \(missing.joined(separator: ", no ")); "
+                            + "it needs all of id, key and secret"))
+            }
+            var app = isEmbedded ? AppSettings.embedded : AppSettings()
+            for (row, value) in found {
+                var source = put(value, row, into: &app)
+                if isEmbedded, value == nil, identity.contains(where: { $0.key == row.key }) {
+                    source = .preset("no application is configured")
+                }
+                configuration.entries.append(
+                    Configuration.Entry(key: "apps.\(apps.count + 1).\(row.key)", value: row.read(app), source: source))
+            }
+            apps.append(app)
+            if isEmbedded, !isLoopback(configuration.settings.host) {
+                configuration.warnings.append(
+                    "no application is configured, so anybody who reaches \(configuration.settings.host) can publish "
+                        + "with the well-known secret of app-id")
+            }
+        }
+        configuration.settings.apps = apps
+    }
+
+    /// A raw value with its source.
+    private struct Found {
+        let value: SettingValue
+        let source: Configuration.Source
+    }
+
+    /// The first layer that has a value for `row`. An empty variable counts as not set.
+    private func find<Root>(
+        _ row: SettingRow<Root>, flagKey: String, prefix: String, number: String, items: [SettingsFile.Item]
+    ) -> Found? {
+        if let value = input.flags[flagKey] { return Found(value: value, source: .flag(flagKey.flagName)) }
+        let own = row.environmentName(prefix: prefix)
+        if let text = input.environment[own], !text.isEmpty {
+            return Found(value: .text(text), source: .environment(own))
+        }
+        for other in row.otherEnvironment {
+            let name = other.name.replacing("{n}", with: number)
+            if let text = input.environment[name], !text.isEmpty, let part = other.part(text) {
+                return Found(value: .text(part), source: .environment(name))
+            }
+        }
+        guard let item = items.last(where: { $0.key == row.key }) else { return nil }
+        return Found(value: item.value, source: .file(path: file?.path ?? "", line: item.line))
+    }
+
+    /// Assigns what was found and returns its source; notes a problem when it is not allowed.
+    private mutating func put<Root>(
+        _ found: Found?, _ row: SettingRow<Root>, into root: inout Root
+    ) -> Configuration.Source {
+        guard let found else { return .preset("") }
+        if !row.assign(found.value, &root) {
+            let shown = row.isSecret ? "its value" : "'\(found.value.shown)'"
+            var isFlag = false
+            if case .flag = found.source { isFlag = true }
+            problems.append(
+                SettingsProblem(
+                    "\(found.source): \(row.key) cannot be \(shown); allowed is \(row.allowed)", isFlag: isFlag))
+        }
+        return found.source
+    }
+
+    private mutating func checkFileKeys() {
+        guard let file else { return }
+        let nodeKeys = (SettingTable.node + SettingTable.limits).map(\.key)
+        let appKeys = SettingTable.app.map(\.key)
+        for (items, known) in [(file.node, nodeKeys)] + file.apps.map({ ($0, appKeys) }) {
+            for item in items where !known.contains(item.key) {
+                let hint = nearest(to: item.key, in: known).map { "; did you mean \($0)?" } ?? ""
+                problems.append(SettingsProblem("\(file.path):\(item.line): there is no setting \(item.key)\(hint)"))
+            }
+        }
+    }
+
+    /// Rules that concern more than one setting.
+    private mutating func checkTogether() {
+        guard problems.isEmpty else { return }
+        let settings = configuration.settings
+        for (name, path) in [("id", \AppSettings.id), ("key", \AppSettings.key)] {
+            var seen: Set<String> = []
+            for app in settings.apps where !seen.insert(app[keyPath: path]).inserted {
+                problems.append(SettingsProblem("two applications have the \(name) \(app[keyPath: path])"))
+            }
+        }
+        let ofApps = settings.apps.map(\.messageBytesMax)
+        let largest = ([settings.realtime.messageBytesMax, settings.requestBytesMax] + ofApps).max() ?? 0
+        if settings.limits.logBytesMax < 2 * largest {
+            problems.append(
+                SettingsProblem(
+                    "limits.log_bytes_max is \(settings.limits.logBytesMax); it must be at least \(2 * largest), "
+                        + "twice the largest message or request that is allowed"))
+        }
+    }
+
+    /// A variable that looks like ours and is not: most likely a slip of the pen.
+    private mutating func warnOfUnknownVariables() {
+        var known = (SettingTable.node + SettingTable.limits).map { $0.environmentName() }
+        for number in [""] + (2...Self.environmentAppsMax).map(String.init) {
+            known += SettingTable.app.map { $0.environmentName(prefix: "APP\(number)") }
+        }
+        known.append("CLARION_CONFIG")
+        for name in input.environment.keys.sorted() where name.hasPrefix("CLARION_") && !known.contains(name) {
+            let hint = nearest(to: name, in: known).map { "; did you mean \($0)?" } ?? ""
+            configuration.warnings.append("\(name) is set, but there is no such setting\(hint)")
+        }
+    }
+
+    /// Switches that are dangerous on an address that others reach.
+    private mutating func warnOfOpenDoors() {
+        let settings = configuration.settings
+        guard !isLoopback(settings.host) else { return }
+        let realtime = settings.realtime
+        if realtime.isEnabled, realtime.allowsPublishingWithoutSecret, realtime.secret == nil {
+            configuration.warnings.append(
+                "anybody who reaches \(settings.host) can publish through /internal/broadcast")
+        }
+        if settings.echo {
+            configuration.warnings.append("anybody who reaches \(settings.host) can use /echo")
+        }
+    }
+}
+
+/// Whether only this machine reaches an address.
+private func isLoopback(_ host: String) -> Bool {
+    host == "localhost" || host == "::1" || host.hasPrefix("127.")
+}
+
+/// The known name that is at most two edits away, if one is.
+func nearest(to name: String, in known: [String]) -> String? {
+    known.map { ($0, editDistance(name, $0)) }.filter { $0.1 <= 2 }.min { $0.1 < $1.1 }?.0
+}
+
+/// Insertions, deletions and replacements that make one text of the other.
+private func editDistance(_ left: String, _ right: String) -> Int {
+    let right = Array(right.utf8)
+    var row = Array(0...right.count)
+    for (index, byte) in left.utf8.enumerated() {
+        var diagonal = row[0]
+        row[0] = index + 1
+        for column in 0..<right.count {
+            let above = row[column + 1]
+            row[column + 1] = min(above + 1, row[column] + 1, diagonal + (byte == right[column] ? 0 : 1))
+            diagonal = above
+        }
+    }
+    return row[right.count]
+}
+
+extension String {
+    /// The flag of a key.
+    var flagName: String { replacing(".", with: "-").replacing("_", with: "-") }
+}

@@ -1,0 +1,78 @@
+extension SettingTable {
+    /// Settings of each application. In the file they stand under `[[apps]]`; the flags and the variables without a
+    /// number belong to the first application, `CLARION_APP2_…` and `REVERB_APP2_…` to the second, and so on.
+    public static let app: [SettingRow<AppSettings>] = [
+        SettingRow(
+            "id", \.id, .text("1 to 128 of A-Z a-z 0-9 _ . -", where: isIdentifier),
+            environment: ["REVERB_APP{n}_ID"],
+            "The id in the paths of the HTTP API."),
+        SettingRow(
+            "key", \.key, .text("1 to 128 of A-Z a-z 0-9 _ . -", where: isIdentifier),
+            environment: ["REVERB_APP{n}_KEY"],
+            "The public key with which clients connect."),
+        SettingRow(
+            "secret", \.secret, .secret, environment: ["REVERB_APP{n}_SECRET"],
+            "The secret that signs requests of the HTTP API and subscriptions."),
+        SettingRow(
+            "accept_client_events_from", \.acceptClientEventsFrom, .choice,
+            environment: ["REVERB_APP{n}_ACCEPT_CLIENT_EVENTS_FROM"], flags: ["accept-client-events-from"],
+            "Whose client events are passed on: everyone's, those of subscribers of the channel, or nobody's."),
+        SettingRow(
+            "max_connections", \.connectionsMax, .optionalInteger(0...Int.max), unit: "connections",
+            environment: ["REVERB_APP{n}_MAX_CONNECTIONS"],
+            "How many connections the application may have on this node.",
+            cost: "Nothing by itself.", reached: "A further connection is refused with error 4004."),
+        SettingRow(
+            "max_message_bytes", \.messageBytesMax, .bytes(16...messageBytesCeiling), unit: "bytes",
+            environment: ["REVERB_APP{n}_MAX_MESSAGE_SIZE"], flags: ["max-message-size"],
+            "The largest message of a client.",
+            cost: "Memory of one message for each connection that sends one in pieces.",
+            reached: "The connection is closed with 1009."),
+        SettingRow(
+            "allowed_origins", \.allowedOrigins,
+            .list("hosts, which may hold *, such as *.example.org", where: isOriginPattern),
+            environment: ["REVERB_APP{n}_ALLOWED_ORIGINS"], flags: ["allowed-origins"],
+            "Hosts of the pages that may connect; * lets in every one, and clients that are not pages."),
+        SettingRow(
+            "ping_interval_seconds", \.pingIntervalSeconds, .integer(1...86_400), unit: "seconds",
+            environment: ["REVERB_APP{n}_PING_INTERVAL"],
+            "The silence after which the node pings a client; one that stays silent as long again is closed."),
+        SettingRow(
+            "activity_timeout_seconds", \.activityTimeoutSeconds, .integer(1...86_400), unit: "seconds",
+            environment: ["REVERB_APP{n}_ACTIVITY_TIMEOUT"],
+            "The silence that a client is told to allow before it pings the node."),
+        SettingRow(
+            "rate_limit.enabled", \.rateLimit.isEnabled, .boolean,
+            environment: ["REVERB_APP{n}_RATE_LIMITING_ENABLED"],
+            "Counts the messages of each connection and bounds them."),
+        SettingRow(
+            "rate_limit.max_attempts", \.rateLimit.attemptsMax, .integer(1...1_000_000_000), unit: "messages",
+            environment: ["REVERB_APP{n}_RATE_LIMIT_MAX_ATTEMPTS"], "Messages of a connection in one window.",
+            cost: "Nothing by itself.",
+            reached: "The client gets an error, and is closed when rate_limit.terminate is on."),
+        SettingRow(
+            "rate_limit.decay_seconds", \.rateLimit.decaySeconds, .integer(1...86_400), unit: "seconds",
+            environment: ["REVERB_APP{n}_RATE_LIMIT_DECAY_SECONDS"], "The length of a window, from its first message."),
+        SettingRow(
+            "rate_limit.terminate", \.rateLimit.terminates, .boolean,
+            environment: ["REVERB_APP{n}_RATE_LIMIT_TERMINATE"],
+            "Closes a connection that sends more than its window allows."),
+    ]
+}
+
+/// Ids and keys are parts of paths, so they keep to characters that need no escape there.
+private let isIdentifier: @Sendable (String) -> Bool = { text in
+    (1...128).contains(text.utf8.count)
+        && text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"):
+                true
+            default: false
+            }
+        }
+}
+
+private let isOriginPattern: @Sendable (String) -> Bool = { text in
+    !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
+}

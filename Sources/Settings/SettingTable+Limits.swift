@@ -1,0 +1,88 @@
+extension SettingTable {
+    /// The bounds, as settings of the node. docs/LIMITS.md is this table.
+    public static let limits: [SettingRow<Settings>] = memoryLimits + timeLimits
+
+    private static let memoryLimits: [SettingRow<Settings>] = [
+        SettingRow(
+            "limits.connections_max", \.limits.connectionsMax, .integer(1...1_000_000), unit: "per worker",
+            "Connections that one worker holds at a time.",
+            cost: "A slot of the connection table each; the table is reserved at start and touched at first use.",
+            reached: "A new connection is closed at once, with the reason nodeFull."),
+        SettingRow(
+            "limits.channels_max", \.limits.channelsMax, .integer(1...1 << 28), unit: "per worker",
+            "Channels that one worker knows: those with subscribers on it, and those whose home it is.",
+            cost: "A record and the name of each channel that is in use.",
+            reached: "The subscription or the message is refused with an error."),
+        SettingRow(
+            "limits.subscriptions_per_connection_max", \.limits.subscriptionsPerConnectionMax, .integer(1...1_000_000),
+            unit: "per connection", "Channels that one connection may be subscribed to.",
+            cost: "A cursor for each subscription.",
+            reached: "The subscription is refused with an error; the connection stays."),
+        SettingRow(
+            "limits.log_bytes_max", \.limits.logBytesMax, .bytes(64 * 1_024...1 << 30),
+            unit: "bytes per channel and worker",
+            "Messages that a channel keeps for readers that are behind.",
+            cost: "Up to this much for each channel that is busy.",
+            reached: "The oldest message leaves; a reader that had not got it meets limits.slow_consumer_policy."),
+        SettingRow(
+            "limits.block_bytes_max", \.limits.blockBytesMax, .bytes(1 << 20...1 << 40), unit: "bytes per worker",
+            "All logs and waiting replies of one worker together.", cost: "Up to this much for each worker.",
+            reached: "Logs no longer grow: their oldest messages leave earlier."),
+        SettingRow(
+            "limits.outbox_bytes_max", \.limits.outboxBytesMax, .bytes(4 * 1_024...1 << 30),
+            unit: "bytes per connection",
+            "Replies that wait for a connection that does not read.",
+            cost: "Up to this much for each connection that asks and does not read.",
+            reached: "The connection is closed, with the reason outboxFull."),
+        SettingRow(
+            "limits.mail_batches_max", \.limits.mailBatchesMax, .integer(2...1 << 20), unit: "batches per worker",
+            "Mail from other workers that waits for one worker.", cost: "The messages in it.",
+            reached: "Workers that send to it read nothing more from their publishers until it has caught up."),
+        SettingRow(
+            "limits.fragments_max", \.limits.fragmentsMax, .integer(1...1_000_000), unit: "frames per message",
+            "Frames that one message may come in.", cost: "Time to join them.",
+            reached: "The connection is closed with 1009."),
+        SettingRow(
+            "limits.control_frames_burst", \.limits.controlFramesBurst, .integer(1...1_000_000), unit: "frames",
+            "Pings and pongs that a connection may send at once.", cost: "A pong for each ping.",
+            reached: "The connection is closed with 1008."),
+        SettingRow(
+            "limits.control_frames_per_second", \.limits.controlFramesPerSecond, .integer(1...1_000_000),
+            unit: "frames a second", "Pings and pongs that a connection may send in the long run.",
+            cost: "A pong for each ping.", reached: "The connection is closed with 1008."),
+    ]
+
+    private static let timeLimits: [SettingRow<Settings>] = [
+        SettingRow(
+            "limits.slow_consumer_policy", \.limits.slowConsumerPolicy, .choice,
+            "What happens to a reader that a channel's log has overtaken.", cost: "Nothing by itself.",
+            reached: "close ends the connection; skip goes on with the newest message and counts what was lost; "
+                + "conflate then keeps only the newest message for it."),
+        SettingRow(
+            "limits.slow_consumer_seconds", \.limits.slowConsumerSeconds, .integer(1...3_600), unit: "seconds",
+            "How long a reader may take nothing of what is sent to it.", cost: "A send in flight for as long.",
+            reached: "The connection is closed, with the reason slowConsumer."),
+        SettingRow(
+            "limits.head_seconds", \.limits.headSeconds, .integer(1...3_600), unit: "seconds",
+            "The time from accepting a connection to the end of its request.",
+            cost: "A connection that says nothing holds its slot for as long.",
+            reached: "The connection is closed, with the reason headTimeout."),
+        SettingRow(
+            "limits.idle_seconds", \.limits.idleSeconds, .integer(1...3_600), unit: "seconds",
+            "How long an HTTP connection may rest between requests.", cost: "It holds its slot for as long.",
+            reached: "The connection is closed, with the reason idle."),
+        SettingRow(
+            "limits.message_seconds", \.limits.messageSeconds, .integer(1...3_600), unit: "seconds",
+            "The time from the first byte of a message to its last.", cost: "The bytes so far are kept for as long.",
+            reached: "The connection is closed with 1008."),
+        SettingRow(
+            "limits.close_seconds", \.limits.closeSeconds, .integer(1...3_600), unit: "seconds",
+            "The time that a peer has to answer a close frame.",
+            cost: "A closing connection holds its slot for as long.",
+            reached: "The connection is cut."),
+        SettingRow(
+            "limits.drain_seconds", \.limits.drainSeconds, .integer(0...3_600), unit: "seconds",
+            "The time that a stopping node gives its connections to take what waits for them.",
+            cost: "A stop takes up to this long.", reached: "Connections that remain are cut, and the node ends."),
+    ]
+}

@@ -1,0 +1,97 @@
+/// The table of all settings. Reading of flags, environment and file, `clarion config`, the help of `clarion start`
+/// and the pages docs/CONFIGURATION.md and docs/LIMITS.md all come from it.
+public enum SettingTable {
+    /// Settings of the node.
+    public static let node: [SettingRow<Settings>] = [
+        SettingRow(
+            "host", \.host, .text("an address or a name", where: isHost),
+            environment: ["REVERB_SERVER_HOST", EnvironmentName("SERVER_ADDRESS", part: hostOfAddress)],
+            "The address to listen on; 0.0.0.0 and :: are all addresses of the machine."),
+        SettingRow(
+            "port", \.port, .integer(0...65_535),
+            environment: ["REVERB_SERVER_PORT", EnvironmentName("SERVER_ADDRESS", part: portOfAddress)],
+            "The TCP port to listen on; 0 lets the system choose a free one."),
+        SettingRow(
+            "path", \.path, .pathPrefix, environment: ["REVERB_SERVER_PATH"],
+            "A prefix of every route, health check included."),
+        SettingRow(
+            "workers", \.workers, .integer(0...256),
+            "Worker threads, each with connections of its own; 0 is one for each processor the process may use."),
+        SettingRow(
+            "backend", \.backend, .choice,
+            "The event interface of the workers; auto takes io_uring where the kernel grants it and epoll elsewhere."),
+        SettingRow(
+            "echo", \.echo, .boolean,
+            "Serves /echo, which sends back every message up to 16 MiB; for conformance tests and measurements."),
+        SettingRow(
+            "max_request_bytes", \.requestBytesMax, .bytes(1_024...requestBytesCeiling), unit: "bytes",
+            environment: ["REVERB_MAX_REQUEST_SIZE"], flags: ["max-request-size"],
+            "The largest HTTP request, head and body; a larger one is answered with 413.",
+            cost: "One buffer of this size for each request that is being received.",
+            reached: "The request is answered with 413 and its connection closed."),
+        SettingRow(
+            "auth_timestamp_tolerance_seconds", \.authTimestampToleranceSeconds, .integer(0...86_400), unit: "seconds",
+            "How far the time stamp of a signed request may be from the clock; 0 does not look at it."),
+        SettingRow(
+            "realtime.enabled", \.realtime.isEnabled, .boolean,
+            "Serves the JSON protocol on /ws and /internal/broadcast."),
+        SettingRow(
+            "realtime.mode", \.realtime.mode, .choice,
+            "raw delivers the published text itself; envelope delivers a JSON object and confirms requests."),
+        SettingRow(
+            "realtime.publish", \.realtime.acceptsPublish, .boolean, "Lets clients of /ws publish to channels."),
+        SettingRow(
+            "realtime.secret", \.realtime.secret, .optionalSecret,
+            "What a publisher shows in X-Broadcast-Secret; while there is none, /internal/broadcast refuses everything."
+        ),
+        SettingRow(
+            "realtime.allow_without_secret", \.realtime.allowsPublishingWithoutSecret, .boolean,
+            "Lets /internal/broadcast take messages from anybody while there is no secret."),
+        SettingRow(
+            "realtime.allowed_origins", \.realtime.allowedOrigins,
+            .list("full origins such as https://example.org, or *", where: isOriginOrAny),
+            environment: ["ALLOWED_ORIGINS"], flags: ["realtime-origins"],
+            "Origins of the pages that may open /ws; when empty, only pages of the node's own origin."),
+        SettingRow(
+            "realtime.max_message_bytes", \.realtime.messageBytesMax, .bytes(16...messageBytesCeiling), unit: "bytes",
+            "The largest message of a client on /ws; 64 KiB unless set where clients may publish.",
+            cost: "Memory of one message for each connection that sends one in pieces.",
+            reached: "The connection is closed with 1009."),
+        SettingRow("log.level", \.logLevel, .choice, "The least important lines that are written."),
+        SettingRow(
+            "log.format", \.logFormat, .choice,
+            "The shape of log lines; auto is text on a terminal and JSON elsewhere."),
+    ]
+
+    /// The largest value of a setting that bounds one message, bytes.
+    static let messageBytesCeiling = 1 << 20
+    /// The largest value of `max_request_bytes`.
+    static let requestBytesCeiling = 16 << 20
+}
+
+/// A host may not hold white space, slashes or control characters; whether it exists is seen when it is bound.
+private let isHost: @Sendable (String) -> Bool = { text in
+    !text.isEmpty && text.utf8.count <= 255
+        && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
+}
+
+/// `*`, or scheme://host[:port] without a path.
+private let isOriginOrAny: @Sendable (String) -> Bool = { text in
+    if text == "*" { return true }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    return parts.count == 3 && parts[0].hasSuffix(":") && parts[0].count > 1 && parts[1].isEmpty && !parts[2].isEmpty
+}
+
+/// The host of `host:port`, `[v6]:port` or `:port`; nothing before the colon is every address.
+private let hostOfAddress: @Sendable (String) -> String? = { address in
+    guard let colon = address.lastIndex(of: ":") else { return address }
+    var host = address[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    return host.isEmpty ? "0.0.0.0" : String(host)
+}
+
+/// The port of the same; nil when there is none.
+private let portOfAddress: @Sendable (String) -> String? = { address in
+    guard let colon = address.lastIndex(of: ":") else { return nil }
+    return String(address[address.index(after: colon)...])
+}
