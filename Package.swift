@@ -44,6 +44,7 @@ let package = Package(
         shim("CUring", links: ["uring"]),
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
+        shim("CBench"),
 
         floor("ClarionBytes", "Sources/Bytes"),
         floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
@@ -63,13 +64,12 @@ let package = Package(
             name: "clarion",
             dependencies: ["ClarionServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/App", swiftSettings: strict),
+        // The load generator shares no code with the server it judges: its own frames, its own loop, its own C shim.
+        floor("WSBenchCore", "Tools/wsbench/Core", ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .executableTarget(
             name: "wsbench",
-            dependencies: [
-                "ClarionBytes", "ClarionWire", "CPosix", .product(name: "Histogram", package: "hdrhistogram-swift"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            path: "Tools/wsbench", swiftSettings: strict),
+            dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tools/wsbench/Main", swiftSettings: strict),
 
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
@@ -78,5 +78,6 @@ let package = Package(
         tests("Pusher", ["ClarionPusher"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON"]),
         tests("Server", ["ClarionServer"]),
+        tests("WSBench", ["WSBenchCore"]),
     ]
 )
