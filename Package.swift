@@ -45,6 +45,7 @@ let package = Package(
         shim("CUring", links: ["uring"]),
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
+        shim("CBench"),
 
         floor("ClarionLog", "Sources/Log"),
         floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
@@ -71,13 +72,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/App", swiftSettings: strict),
+        // The load generator shares no code with the server it judges: its own frames, its own loop, its own C shim.
+        floor("WSBenchCore", "Tools/wsbench/Core", ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .executableTarget(
             name: "wsbench",
-            dependencies: [
-                "ClarionBytes", "ClarionWire", "CPosix", .product(name: "Histogram", package: "hdrhistogram-swift"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            path: "Tools/wsbench", swiftSettings: strict),
+            dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tools/wsbench/Main", swiftSettings: strict),
 
         // A kernel decided by a seed, for the tests of what runs on one.
         floor("ScriptedBackend", "Tests/Support/ScriptedBackend", ["ClarionLoop", "ClarionBytes", "CPosix"]),
@@ -91,6 +91,7 @@ let package = Package(
         tests("Pusher", ["ClarionPusher"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON"]),
         tests("Server", ["ClarionServer"]),
+        tests("WSBench", ["WSBenchCore"]),
     ]
 )
 

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""A peer for wsbench: uWebSockets' C++ core, driven through socketify (PyPI, needs Debian libuv1).
+
+Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone) and echoes on /echo. Python runs once
+per message that a client sends, never per delivery, and only slices bytes; the fan-out is uWebSockets' own.
+Usage: uws_socketify.py PORT
+"""
+import sys
+
+from socketify import App, AppListenOptions, CompressOptions, OpCode
+
+PUBLISH = b'{"action":"publish"'
+SUBSCRIBE = b'{"action":"subscribe"'
+MESSAGE = b'"message":"'
+
+
+def field(message, key):
+    """The text of a string member without escapes, by slicing."""
+    start = message.index(key) + len(key)
+    return message[start:message.index(b'"', start)]
+
+
+def on_message(ws, message, opcode):
+    if not isinstance(message, bytes):
+        message = message.encode()
+    if message.startswith(PUBLISH):
+        channel = field(message, b'"channel":"')
+        start = message.index(MESSAGE) + len(MESSAGE)
+        app.publish(channel, message[start:-2], OpCode.TEXT)
+    elif message.startswith(SUBSCRIBE):
+        ws.subscribe(field(message, b'"channel":"').decode())
+
+
+def on_echo(ws, message, opcode):
+    ws.send(message, opcode)
+
+
+port = int(sys.argv[1])
+app = App()
+common = {
+    "compression": CompressOptions.DISABLED,
+    "max_payload_length": 16 * 1024 * 1024,
+    "idle_timeout": 120,
+    "max_backpressure": 64 * 1024 * 1024,
+}
+app.ws("/ws", {**common, "message": on_message})
+app.ws("/echo", {**common, "message": on_echo})
+app.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda config: print("listening", flush=True))
+app.run()

@@ -1,0 +1,35 @@
+// A peer for wsbench: ws on Node (Debian node-ws), written the way its users write a broadcast: one send per client.
+// Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone) and echoes on /echo.
+// Usage: NODE_PATH=/usr/share/nodejs node ws_node.js PORT
+'use strict';
+const { WebSocketServer } = require('ws');
+
+const channels = new Map();
+const server = new WebSocketServer({
+  host: '127.0.0.1', port: Number(process.argv[2]), perMessageDeflate: false, clientTracking: false, backlog: 4096,
+}, () => console.log('listening'));
+
+server.on('connection', (socket, request) => {
+  socket.on('error', () => {});
+  if (request.url === '/echo') {
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+    return;
+  }
+  const joined = new Set();
+  socket.on('message', (data) => {
+    const request = JSON.parse(data);
+    if (request.action === 'publish') {
+      const members = channels.get(request.channel);
+      if (!members) return;
+      const text = Buffer.from(request.message);
+      for (const member of members) member.send(text, { binary: false });
+    } else if (request.action === 'subscribe') {
+      if (!channels.has(request.channel)) channels.set(request.channel, new Set());
+      channels.get(request.channel).add(socket);
+      joined.add(request.channel);
+    }
+  });
+  socket.on('close', () => {
+    for (const name of joined) channels.get(name).delete(socket);
+  });
+});

@@ -1,0 +1,179 @@
+#include "CBench.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+uint64_t cbench_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t cbench_own_cpu(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int cbench_prepare_thread(int cpu) {
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+    if (cpu < 0) return 0;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (cpu >= CPU_SETSIZE) return EINVAL;
+    CPU_SET(cpu, &set);
+    return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+uint64_t cbench_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return before;
+    return limit.rlim_cur;
+}
+
+int cbench_resolve(const char *host, uint16_t port, struct cbench_address *address) {
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    int code = getaddrinfo(host, service, &hints, &found);
+    if (code != 0) return code;
+    memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
+    address->length = found->ai_addrlen;
+    freeaddrinfo(found);
+    return 0;
+}
+
+int cbench_is_loopback(const struct cbench_address *address) {
+    if (address->storage.ss_family != AF_INET) return 0;
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address->storage;
+    return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+}
+
+int cbench_connect(const struct cbench_address *address, int source, int timeout_milliseconds) {
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int one = 1;
+    struct timeval limit = {timeout_milliseconds / 1000, (timeout_milliseconds % 1000) * 1000};
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (source > 0) {
+        // Without IP_BIND_ADDRESS_NO_PORT the bind would take a port for itself alone and exhaust them.
+        struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000u + (uint32_t)source)};
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        if (bind(fd, (struct sockaddr *)&from, sizeof from) != 0) goto failed;
+    }
+    while (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0)
+        if (errno != EINTR) goto failed;
+    return fd;
+failed:;
+    int code = errno;
+    close(fd);
+    return -code;
+}
+
+_Static_assert(cbench_would_block == EAGAIN, "the header states the value for Swift");
+
+void cbench_close(int fd) { close(fd); }
+
+int cbench_set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL, 0);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return errno;
+    return 0;
+}
+
+ssize_t cbench_receive(int fd, void *bytes, size_t count) {
+    for (;;) {
+        ssize_t got = recv(fd, bytes, count, 0);
+        if (got >= 0) return got;
+        if (errno != EINTR) return -errno;
+    }
+}
+
+ssize_t cbench_send(int fd, const void *bytes, size_t count) {
+    for (;;) {
+        ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
+        if (sent >= 0) return sent;
+        if (errno != EINTR) return -errno;
+    }
+}
+
+int cbench_epoll_create(void) {
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
+int cbench_watch(int epoll, int change, int fd, uint32_t events, uint64_t tag) {
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+    return epoll_ctl(epoll, change ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+}
+
+int cbench_unwatch(int epoll, int fd) {
+    return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL) == 0 ? 0 : errno;
+}
+
+int cbench_wait(int epoll, struct epoll_event *events, int max, int64_t timeout) {
+    struct timespec limit = {timeout / 1000000000, timeout % 1000000000};
+    int count = epoll_pwait2(epoll, events, max, timeout < 0 ? NULL : &limit, NULL);
+    if (count < 0 && errno == ENOSYS)  // kernels before 5.11 wait in whole milliseconds
+        count = epoll_wait(epoll, events, max, timeout < 0 ? -1 : (int)((timeout + 999999) / 1000000));
+    if (count >= 0) return count;
+    return errno == EINTR ? 0 : -errno;
+}
+
+int cbench_wake_create(void) {
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
+void cbench_wake(int fd) {
+    uint64_t one = 1;
+    ssize_t written = write(fd, &one, sizeof one);
+    (void)written;  // EAGAIN means that a wake-up is pending already
+}
+
+void cbench_wake_clear(int fd) {
+    uint64_t count;
+    ssize_t got = read(fd, &count, sizeof count);
+    (void)got;
+}
+
+ssize_t cbench_read_file(const char *path, char *bytes, size_t max) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    size_t total = 0;
+    while (total < max) {
+        ssize_t got = read(fd, bytes + total, max - total);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            int code = errno;
+            close(fd);
+            return -code;
+        }
+        if (got == 0) break;
+        total += (size_t)got;
+    }
+    close(fd);
+    return (ssize_t)total;
+}
+
+int64_t cbench_ticks_per_second(void) { return sysconf(_SC_CLK_TCK); }

@@ -1,0 +1,59 @@
+// System calls of the load generator that Swift cannot reach or that would cost it a detour through errno.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+/// An address to connect to, as the resolver gave it.
+struct cbench_address {
+    struct sockaddr_storage storage;
+    socklen_t length;
+};
+
+/// The monotonic clock in nanoseconds.
+uint64_t cbench_now(void);
+/// CPU time (user and system) of this process so far, in nanoseconds.
+uint64_t cbench_own_cpu(void);
+/// Pins the calling thread to one processor and asks for precise timers. 0, or an errno.
+int cbench_prepare_thread(int cpu);
+/// Raises the soft limit of descriptors to the hard one; returns the limit in force.
+uint64_t cbench_raise_descriptor_limit(void);
+/// Resolves a host name or literal. 0, or a code of getaddrinfo.
+int cbench_resolve(const char *host, uint16_t port, struct cbench_address *address);
+/// Whether the address is IPv4 loopback, where other source addresses can be had for free.
+int cbench_is_loopback(const struct cbench_address *address);
+/// A connected blocking socket with TCP_NODELAY and a time limit on its calls, or -errno.
+/// `source` is the last number of a 127.0.0.x source address, 0 to let the kernel choose.
+int cbench_connect(const struct cbench_address *address, int source, int timeout_milliseconds);
+/// Closes a descriptor.
+void cbench_close(int fd);
+/// The errno of a socket that has nothing to give or no room to take.
+enum { cbench_would_block = 11 };
+/// Makes a socket non-blocking. 0, or an errno.
+int cbench_set_nonblocking(int fd);
+/// recv(2) without blocking on a non-blocking socket: bytes, 0 at the end, or -errno. EINTR is retried.
+ssize_t cbench_receive(int fd, void *bytes, size_t count);
+/// send(2) with MSG_NOSIGNAL: bytes, or -errno. EINTR is retried.
+ssize_t cbench_send(int fd, const void *bytes, size_t count);
+/// A new epoll descriptor, or -errno.
+int cbench_epoll_create(void);
+/// Adds (`change` 0) or modifies (`change` 1) the interest of `fd`; its events carry `tag`. 0, or an errno.
+int cbench_watch(int epoll, int change, int fd, uint32_t events, uint64_t tag);
+/// Takes a descriptor out of the set. 0, or an errno.
+int cbench_unwatch(int epoll, int fd);
+/// Waits up to `timeout` nanoseconds (negative: for ever) for at most `max` events; their number, or -errno.
+int cbench_wait(int epoll, struct epoll_event *events, int max, int64_t timeout);
+/// The tag of an event, which sits unaligned in a packed structure.
+static inline uint64_t cbench_tag(const struct epoll_event *events, int index) { return events[index].data.u64; }
+/// A new non-blocking eventfd, or -errno.
+int cbench_wake_create(void);
+/// Wakes whoever waits on the eventfd.
+void cbench_wake(int fd);
+/// Takes the wake-ups off an eventfd.
+void cbench_wake_clear(int fd);
+/// Reads a small file whole; the bytes read (at most `max`), or -errno.
+ssize_t cbench_read_file(const char *path, char *bytes, size_t max);
+/// Clock ticks per second, the unit of CPU times in /proc.
+int64_t cbench_ticks_per_second(void);
