@@ -1,5 +1,5 @@
 public import ClarionBytes
-import ClarionLoop
+public import ClarionLoop
 import ClarionWire
 import CPosix
 
@@ -57,6 +57,8 @@ final class HeldPublishes {
     var pool = BlockPool()
     var timers: TimerWheel
     public var counters = CoreCounters()
+    /// The backend's counters, as of the last turn.
+    public internal(set) var backendCounters = BackendCounters()
 
     /// Connections to look at in the next flush (flag `queued`).
     var dirty = PlainVector<UInt32>(capacity: 1024)

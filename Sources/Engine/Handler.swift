@@ -56,7 +56,7 @@ public struct Liveness: Sendable {
 
 /// What the router says to an upgrade request that is a correct one (RFC 6455 section 4.2.1).
 public enum UpgradeDecision {
-    /// The connection speaks to handler number `handler` (index in `NodeConfiguration.makeHandlers`) from now on.
+    /// The connection speaks to handler number `handler` (its place in `WorkerProtocols.handlers`) from now on.
     /// `state` is the first value of the session's state words.
     case accept(handler: UInt8, state: SessionState, messageBytesMax: Int, liveness: Liveness)
     /// An HTTP answer with this status and a plain text, then the connection is closed.

@@ -6,7 +6,7 @@ import CPosix
 import Glibc
 import Synchronization
 
-/// What a node is made of. The makers are called on each worker's thread.
+/// What a node is made of. `makeProtocols` is called on each worker's thread.
 public struct NodeConfiguration: Sendable {
     public var workers = 1
     public var usesUring = false
@@ -16,15 +16,21 @@ public struct NodeConfiguration: Sendable {
     public var listeners: [Int32] = []
     /// Processors to pin workers to, in turn; empty: none is pinned.
     public var processors: [Int32] = []
-    public var makeHandlers: @Sendable (_ worker: Int) -> [any MessageHandler]
-    public var makeRouter: @Sendable (_ worker: Int) -> any Router
+    public var makeProtocols: @Sendable (_ worker: Int) -> WorkerProtocols
 
-    public init(
-        makeHandlers: @escaping @Sendable (Int) -> [any MessageHandler],
-        makeRouter: @escaping @Sendable (Int) -> any Router
-    ) {
-        self.makeHandlers = makeHandlers
-        self.makeRouter = makeRouter
+    public init(makeProtocols: @escaping @Sendable (_ worker: Int) -> WorkerProtocols) {
+        self.makeProtocols = makeProtocols
+    }
+}
+
+/// What one worker speaks: its handlers, which upgrades name by their place in the list, and its router.
+public struct WorkerProtocols {
+    public var handlers: [any MessageHandler]
+    public var router: any Router
+
+    public init(handlers: [any MessageHandler], router: any Router) {
+        self.handlers = handlers
+        self.router = router
     }
 }
 
@@ -139,8 +145,9 @@ public final class Node: Sendable {
     private func run<B: Backend & ~Copyable>(_ index: Int, _ type: B.Type) throws(LoopError) {
         let core = try Core(
             workerIndex: index, exchange: exchange, limits: configuration.limits, httpLimits: configuration.httpLimits)
-        core.handlers = configuration.makeHandlers(index)
-        core.router = configuration.makeRouter(index)
+        let protocols = configuration.makeProtocols(index)
+        core.handlers = protocols.handlers
+        core.router = protocols.router
         let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax)
         let backend = try B(options: options)
         var loop = WorkerLoop(

@@ -67,6 +67,7 @@ enum TokenOperation {
             waitNanoseconds: wait, into: completions, capacity: TurnLimits.completionsMax)
         if wait != 0 { unsafe core.exchange.mailbox(core.workerIndex).pointee.wakeUp() }
         core.counters.turns += 1
+        core.backendCounters = backend.counters
         core.advanceClock(to: cposix_monotonic_nanoseconds(), slept: UInt64(max(wait, 0)))
         readCompletions(count)
         readMail()

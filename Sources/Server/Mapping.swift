@@ -1,0 +1,93 @@
+import ClarionEngine
+import ClarionPusher
+import ClarionRealtimeJSON
+import ClarionSettings
+import ClarionTransport
+import Glibc
+
+// From settings, as people write them, to what each floor is configured with.
+
+extension PusherConfiguration {
+    init(_ settings: Settings) {
+        self.init(applications: settings.apps.map(ApplicationConfiguration.init))
+        pathPrefix = settings.path
+        requestBytesMax = settings.requestBytesMax
+        let tolerance = settings.authTimestampToleranceSeconds
+        timestampToleranceSeconds = tolerance > 0 ? tolerance : nil
+    }
+}
+
+extension ApplicationConfiguration {
+    init(_ app: AppSettings) {
+        self.init(id: app.id, key: app.key, secret: app.secret.value)
+        switch app.acceptClientEventsFrom {
+        case .all: acceptClientEventsFrom = .all
+        case .members: acceptClientEventsFrom = .members
+        case .none: acceptClientEventsFrom = .none
+        }
+        maxConnections = app.connectionsMax
+        maxMessageBytes = app.messageBytesMax
+        allowedOrigins = app.allowedOrigins
+        pingIntervalSeconds = app.pingIntervalSeconds
+        activityTimeoutSeconds = app.activityTimeoutSeconds
+        if app.rateLimit.isEnabled {
+            rateLimit = MessageRateLimit(
+                messagesMax: app.rateLimit.attemptsMax, windowSeconds: app.rateLimit.decaySeconds,
+                closesAtLimit: app.rateLimit.terminates)
+        }
+    }
+}
+
+extension RealtimeConfiguration {
+    /// The endpoint's channels are a name space of their own: number 0; applications begin at 1.
+    init(_ settings: Settings) {
+        self.init(space: 0)
+        let realtime = settings.realtime
+        mode = realtime.mode == .raw ? .raw : .envelope
+        messageBytesMax = realtime.messageBytesMax
+        allowsPublish = realtime.acceptsPublish
+        allowedOrigins = realtime.allowedOrigins
+        broadcastSecret = realtime.secret?.value
+        allowUnauthenticatedBroadcast = realtime.allowsPublishingWithoutSecret
+    }
+}
+
+extension EngineLimits {
+    init(_ limits: Limits) {
+        self.init()
+        connectionsMax = limits.connectionsMax
+        channelsMax = limits.channelsMax
+        subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax
+        logBytesMax = limits.logBytesMax
+        blockBytesMax = limits.blockBytesMax
+        outboxBytesMax = limits.outboxBytesMax
+        mailBatchesMax = limits.mailBatchesMax
+        switch limits.slowConsumerPolicy {
+        case .close: slowConsumerPolicy = .close
+        case .skip: slowConsumerPolicy = .skip
+        case .conflate: slowConsumerPolicy = .conflate
+        }
+        slowConsumerSeconds = limits.slowConsumerSeconds
+        headSeconds = limits.headSeconds
+        idleSeconds = limits.idleSeconds
+        messageSeconds = limits.messageSeconds
+        fragmentsMax = limits.fragmentsMax
+        controlFramesBurst = limits.controlFramesBurst
+        controlFramesPerSecond = limits.controlFramesPerSecond
+        closeSeconds = limits.closeSeconds
+        drainSeconds = limits.drainSeconds
+    }
+}
+
+extension TransportError {
+    /// For a log line.
+    var description: String {
+        switch self {
+        case .unresolved(let host, let text): return "\(host): \(text)"
+        case .system(let call, let address, let code):
+            let text = unsafe String(cString: strerror(code))
+            let remedy = code == EADDRINUSE ? " (another process listens there; choose another --port)" : ""
+            return "\(call) \(address.host):\(address.port): \(text)\(remedy)"
+        }
+    }
+}

@@ -1,0 +1,185 @@
+import ClarionBytes
+import ClarionEngine
+import ClarionLoop
+import ClarionPusher
+import Glibc
+import Synchronization
+
+/// `/metrics`: what every worker has counted, in the text format of Prometheus (version 0.0.4).
+///
+/// Each number is there for the node (`clarion_…`) and for each worker (`clarion_worker_…{worker="0"}`). Labels come from
+/// closed sets only. Workers are asked by mail, so their counters need no lock.
+final class MetricsPage: Sendable {
+    private let backend: String
+    private let version: String
+    private let pusher: PusherNode
+    private let startedAt: Double
+
+    init(backend: String, version: String, pusher: PusherNode) {
+        self.backend = backend
+        self.version = version
+        self.pusher = pusher
+        var now = timespec()
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &now)
+        startedAt = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+
+    /// What one worker said.
+    private struct Report {
+        var core = CoreCounters()
+        var loop = BackendCounters()
+    }
+
+    private final class Gathering: Sendable {
+        let reports: Mutex<[Report?]>
+
+        init(_ workerCount: Int) { reports = Mutex(Array(repeating: nil, count: workerCount)) }
+
+        /// Adds a report; all of them when it was the last.
+        func add(_ report: Report, _ worker: Int) -> [Report]? {
+            reports.withLock { list in
+                list[worker] = report
+                let complete = list.compactMap { $0 }
+                return complete.count == list.count ? complete : nil
+            }
+        }
+    }
+
+    /// Asks all workers and answers when all have told.
+    func answer(_ session: Session) {
+        let ticket = session.ticket
+        let gathering = Gathering(session.core.workerCount)
+        for worker in 0..<session.core.workerCount {
+            session.core.call(worker: worker) { [self] core in
+                let report = Report(core: core.counters, loop: core.backendCounters)
+                guard let all = gathering.add(report, core.workerIndex) else { return }
+                core.call(worker: ticket.worker) { [self] origin in
+                    origin.respond(
+                        to: ticket, status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
+                        body: Array(render(all).utf8))
+                }
+            }
+        }
+    }
+
+    // MARK: Text
+
+    private typealias Metric = (name: String, kind: String, help: String, value: (Report) -> UInt64)
+
+    private func render(_ reports: [Report]) -> String {
+        var text = ""
+        text += "# HELP clarion_info What runs.\n# TYPE clarion_info gauge\n"
+        text += "clarion_info{version=\"\(version)\",backend=\"\(backend)\",workers=\"\(reports.count)\"} 1\n"
+        for metric in MetricsPage.metrics { append(metric, reports, to: &text) }
+        appendClosed(reports, to: &text)
+        appendResponses(reports, to: &text)
+        appendApplications(to: &text)
+        appendProcess(to: &text)
+        return text
+    }
+
+    private func append(_ metric: Metric, _ reports: [Report], to text: inout String) {
+        let values = reports.map(metric.value)
+        text += "# HELP clarion_\(metric.name) \(metric.help)\n# TYPE clarion_\(metric.name) \(metric.kind)\n"
+        text += "clarion_\(metric.name) \(values.reduce(0, &+))\n"
+        text += "# HELP clarion_worker_\(metric.name) \(metric.help) By worker.\n"
+        text += "# TYPE clarion_worker_\(metric.name) \(metric.kind)\n"
+        for (worker, value) in values.enumerated() {
+            text += "clarion_worker_\(metric.name){worker=\"\(worker)\"} \(value)\n"
+        }
+    }
+
+    private func appendClosed(_ reports: [Report], to text: inout String) {
+        text += "# HELP clarion_connections_closed_total Connections that ended, by reason.\n"
+        text += "# TYPE clarion_connections_closed_total counter\n"
+        for reason in CloseReason.allCases {
+            let sum = reports.reduce(0) { $0 &+ $1.core.closed[Int(reason.rawValue)] }
+            text += "clarion_connections_closed_total{reason=\"\(reason)\"} \(sum)\n"
+        }
+        text += "# HELP clarion_worker_connections_closed_total Connections that ended, by worker and reason.\n"
+        text += "# TYPE clarion_worker_connections_closed_total counter\n"
+        for (worker, report) in reports.enumerated() {
+            for reason in CloseReason.allCases {
+                let value = report.core.closed[Int(reason.rawValue)]
+                text += "clarion_worker_connections_closed_total{worker=\"\(worker)\",reason=\"\(reason)\"} \(value)\n"
+            }
+        }
+    }
+
+    private func appendResponses(_ reports: [Report], to text: inout String) {
+        text += "# HELP clarion_http_responses_total HTTP answers by class of status.\n"
+        text += "# TYPE clarion_http_responses_total counter\n"
+        for status in 1...5 {
+            let sum = reports.reduce(0) { $0 &+ $1.core.responses[status - 1] }
+            text += "clarion_http_responses_total{class=\"\(status)xx\"} \(sum)\n"
+        }
+    }
+
+    private func appendApplications(to text: inout String) {
+        text += "# HELP clarion_application_connections Open connections of each application, by its number.\n"
+        text += "# TYPE clarion_application_connections gauge\n"
+        for index in pusher.configuration.applications.indices {
+            text += "clarion_application_connections{application=\"\(index + 1)\"} \(pusher.counters.value(index))\n"
+        }
+    }
+
+    private func appendProcess(to text: inout String) {
+        var usage = rusage()
+        _ = unsafe getrusage(RUSAGE_SELF, &usage)
+        let user = Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
+        let system = Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6
+        text += "# HELP process_cpu_seconds_total Processor time of the process, in seconds.\n"
+        text += "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total \(user + system)\n"
+        text += "# HELP process_resident_memory_bytes Resident memory, in bytes.\n"
+        text += "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes \(ProcessFacts.residentBytes)\n"
+        text += "# HELP process_open_fds Open descriptors (connections on io_uring have none).\n"
+        text += "# TYPE process_open_fds gauge\nprocess_open_fds \(ProcessFacts.openDescriptors)\n"
+        text += "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n"
+        text += "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds \(startedAt)\n"
+    }
+
+    nonisolated(unsafe) private static let metrics: [Metric] = [
+        ("connections_accepted_total", "counter", "Connections that were accepted.", { $0.core.connectionsAccepted }),
+        ("connections_open", "gauge", "Open connections.", { $0.core.connectionsOpen }),
+        ("sockets_open", "gauge", "Open connections that speak WebSocket.", { $0.core.socketsOpen }),
+        ("upgrades_total", "counter", "Connections that became WebSockets.", { $0.core.upgrades }),
+        ("http_requests_total", "counter", "HTTP requests that were read whole.", { $0.core.requests }),
+        ("messages_in_total", "counter", "WebSocket messages that came.", { $0.core.messagesIn }),
+        (
+            "messages_out_total", "counter", "WebSocket messages that were sent: replies and deliveries.",
+            { $0.core.messagesOut &+ $0.core.deliveries }
+        ),
+        ("bytes_in_total", "counter", "Bytes received.", { $0.core.bytesIn }),
+        ("bytes_out_total", "counter", "Bytes sent.", { $0.core.bytesOut }),
+        ("publishes_total", "counter", "Messages given to be published.", { $0.core.publishes }),
+        ("ordered_total", "counter", "Messages that got their place in a channel.", { $0.core.ordered }),
+        ("deliveries_total", "counter", "Messages of channels sent to a subscriber.", { $0.core.deliveries }),
+        ("skipped_total", "counter", "Messages that slow readers were not sent (policy skip or conflate).", { $0.core.skipped }),
+        ("unheard_total", "counter", "Messages published to a channel that nobody is on.", { $0.core.unheard }),
+        ("subscriptions", "gauge", "Subscriptions.", { $0.core.subscriptions }),
+        ("channels", "gauge", "Channels with subscribers on the worker.", { $0.core.channels }),
+        ("home_channels", "gauge", "Channels whose order the worker keeps.", { $0.core.homeChannels }),
+        ("block_bytes", "gauge", "Memory of logs, waiting replies and messages being put together.", { $0.core.blockBytes }),
+        ("turns_total", "counter", "Turns of the loop.", { $0.core.turns }),
+        ("sends_total", "counter", "Sends handed to the kernel.", { $0.core.sends }),
+        ("mail_sent_total", "counter", "Items of mail to other workers.", { $0.core.mailSent }),
+        ("mail_received_total", "counter", "Items of mail from other workers.", { $0.core.mailReceived }),
+        ("wake_ups_total", "counter", "Workers that had to be woken for mail.", { $0.core.wakeUps }),
+        ("accept_failures_total", "counter", "Accepts that failed.", { $0.core.acceptFailures }),
+        ("accepts_refused_total", "counter", "Connections refused because the worker is full or stops.", { $0.core.acceptsRefused }),
+        ("readers_blocked_total", "counter", "Times a socket was found full.", { $0.core.readersBlocked }),
+        ("input_deferred_total", "counter", "Reads put off because earlier messages had to leave first.", { $0.core.inputDeferred }),
+        ("publishers_held_total", "counter", "Publishers that waited so that their order holds across homes.", { $0.core.publishersHeld }),
+        ("reading_paused_total", "counter", "Connections that were not read for a while.", { $0.core.readingPaused }),
+        ("subscriptions_refused_total", "counter", "Subscriptions over a bound.", { $0.core.subscriptionsRefused }),
+        ("stale_deliveries_total", "counter", "Deliveries to a channel that the worker had just left.", { $0.core.staleDeliveries }),
+        ("clock_pauses_total", "counter", "Pauses of the whole process.", { $0.core.clockPauses }),
+        ("system_calls_total", "counter", "System calls of the loop.", { $0.loop.systemCalls }),
+        ("receive_buffers_exhausted_total", "counter", "Times the receive buffers ran out.", { $0.loop.receiveBuffersExhausted }),
+        ("rearmed_total", "counter", "Multishot operations that ended and were asked again.", { $0.loop.rearmed }),
+        ("accept_paused_total", "counter", "Times accepting rested for want of descriptors or memory.", { $0.loop.acceptPaused }),
+        ("short_sends_total", "counter", "Sends that took a part.", { $0.loop.shortSends }),
+        ("refused_sends_total", "counter", "Sends that took nothing.", { $0.loop.refusedSends }),
+        ("completion_overflows_total", "counter", "Overflows of the completion queue.", { $0.loop.completionOverflows }),
+    ]
+}

@@ -1,0 +1,74 @@
+import ClarionBytes
+import ClarionEngine
+import ClarionPusher
+import ClarionRealtimeJSON
+import ClarionWire
+
+/// The numbers of the handlers of each worker, in the order in which `makeHandlers` lists them.
+enum HandlerIndex {
+    static let echo: UInt8 = 0
+    static let realtime: UInt8 = 1
+    static let pusher: UInt8 = 2
+}
+
+/// Which path leads where. One for each worker.
+final class NodeRouter: Router {
+    private let pusher: PusherFront
+    private let realtime: RealtimeFront?
+    private let echoes: Bool
+    private let page: [UInt8]
+    private let metrics: MetricsPage
+
+    /// Bytes of one message on `/echo`, as the conformance suite needs them.
+    static let echoMessageBytesMax = 16 << 20
+    /// Silence on `/echo` before a ping, and the time to answer it.
+    private static let echoLiveness = Liveness(pingAfterSeconds: 60, answerWithinSeconds: 30)
+
+    init(pusher: PusherFront, realtime: RealtimeFront?, echoes: Bool, page: [UInt8], metrics: MetricsPage) {
+        self.pusher = pusher
+        self.realtime = realtime
+        self.echoes = echoes
+        self.page = page
+        self.metrics = metrics
+    }
+
+    func upgrade(_ head: HTTPHead, _ session: Session) -> UpgradeDecision {
+        if let decision = pusher.upgrade(head) { return decision }
+        if let realtime, realtime.owns(head) { return realtime.upgrade(head) }
+        if echoes && head.path == "/echo" {
+            return .accept(
+                handler: HandlerIndex.echo, state: SessionState(), messageBytesMax: NodeRouter.echoMessageBytesMax,
+                liveness: NodeRouter.echoLiveness)
+        }
+        return .refuse(status: 404, text: "Not found.")
+    }
+
+    func admit(_ head: HTTPHead) -> BodyAdmission {
+        if let admission = pusher.admit(head) { return admission }
+        if let realtime, realtime.owns(head) { return realtime.admit(head) }
+        if echoes && head.path == "/echo" { return .refuse(status: 426, text: "A WebSocket upgrade is needed here.") }
+        return .atMost(0)
+    }
+
+    func request(_ head: HTTPHead, body: ByteView, _ session: Session) {
+        if pusher.request(head, body: body, session) { return }
+        if let realtime, realtime.owns(head) { return realtime.request(head, body: body, session) }
+        let isPage = head.path == "/"
+        guard isPage || head.path == "/metrics" else {
+            return session.respond(
+                status: 404, contentType: "text/plain; charset=utf-8", body: ByteView("Not found."))
+        }
+        guard head.method == "GET" || head.method == "HEAD" else {
+            return session.respond(
+                status: 405, contentType: "text/plain; charset=utf-8", body: ByteView("Method not allowed."),
+                fields: "Allow: GET, HEAD\r\n")
+        }
+        if !isPage { return metrics.answer(session) }
+        unsafe page.withUnsafeBufferPointer { buffer in
+            guard let base = unsafe buffer.baseAddress else { return }
+            session.respond(
+                status: 200, contentType: "text/html; charset=utf-8", body: unsafe ByteView(base: base, count: buffer.count),
+                fields: "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n")
+        }
+    }
+}
