@@ -94,15 +94,3 @@ let package = Package(
         tests("WSBench", ["WSBenchCore"]),
     ]
 )
-
-// Fuzz targets link with libFuzzer only, so they are in the package only when they are asked for: `make fuzz`.
-if Context.environment["CLARION_FUZZ"] == "1" {
-    func fuzz(_ name: String, _ dependencies: [Target.Dependency]) {
-        package.targets.append(
-            .executableTarget(
-                name: "Fuzz\(name)", dependencies: dependencies + ["CFuzz"], path: "Tests/Fuzz/\(name)",
-                swiftSettings: strict))
-    }
-    package.targets.append(shim("CFuzz"))
-    fuzz("Settings", ["ClarionSettings"])
-}

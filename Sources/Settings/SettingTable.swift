@@ -51,7 +51,8 @@ public enum SettingTable {
             "realtime.allowed_origins", \.realtime.allowedOrigins,
             .list("full origins such as https://example.org, or *", where: isOriginOrAny),
             environment: ["ALLOWED_ORIGINS"], flags: ["realtime-origins"],
-            "Origins of the pages that may open /ws; when empty, only pages of the node's own origin."),
+            "Origins of the pages that may open /ws; when empty, http:// and localhost, 127.0.0.1 or the host, with the port."
+        ),
         SettingRow(
             "realtime.max_message_bytes", \.realtime.messageBytesMax, .bytes(16...messageBytesCeiling), unit: "bytes",
             "The largest message of a client on /ws; 64 KiB unless set where clients may publish.",

@@ -33,6 +33,18 @@ public struct Settings: Sendable, Equatable {
     public init() {}
 }
 
+extension Settings {
+    /// The origins of pages that the node itself serves, by the names under which it is reached from this machine, and its
+    /// configured host: who may open `/ws` when no origins are configured.
+    /// - Parameter port: the port that is bound, which is not the configured one when that is 0.
+    public func ownOrigins(port: Int) -> [String] {
+        var hosts = ["localhost", "127.0.0.1"]
+        let own = host.contains(":") ? "[\(host)]" : host
+        if !hosts.contains(own) { hosts.append(own) }
+        return hosts.map { port == 80 ? "http://\($0)" : "http://\($0):\(port)" }
+    }
+}
+
 /// `auto` tries io_uring and falls back to epoll.
 public enum BackendChoice: String, Sendable, CaseIterable {
     case auto
@@ -111,7 +123,7 @@ public struct RealtimeSettings: Sendable, Equatable {
     public var secret: Secret?
     /// Whether `/internal/broadcast` takes messages when there is no secret.
     public var allowsPublishingWithoutSecret = false
-    /// Full origins that may connect; empty is the node's own origin.
+    /// Full origins that may connect; empty stands for `Settings.ownOrigins`.
     public var allowedOrigins: [String] = []
     /// Bytes of one message of a client.
     public var messageBytesMax = 512
