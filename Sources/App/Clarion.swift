@@ -1,4 +1,5 @@
 import ArgumentParser
+import ClarionServer
 
 /// The command: `clarion start`, `clarion config`, `clarion version`.
 @main
@@ -9,9 +10,6 @@ struct Clarion: ParsableCommand {
         version: clarionVersion,
         subcommands: [StartCommand.self, ConfigCommand.self, VersionCommand.self])
 }
-
-/// The version, as CHANGELOG.md has it.
-let clarionVersion = "0.1.0"
 
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")

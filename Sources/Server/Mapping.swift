@@ -19,7 +19,7 @@ extension PusherConfiguration {
 
 extension ApplicationConfiguration {
     init(_ app: AppSettings) {
-        self.init(id: app.id, key: app.key, secret: app.secret.value)
+        self.init(id: app.id, key: app.key, secret: app.secret.revealed)
         switch app.acceptClientEventsFrom {
         case .all: acceptClientEventsFrom = .all
         case .members: acceptClientEventsFrom = .members
@@ -47,8 +47,18 @@ extension RealtimeConfiguration {
         messageBytesMax = realtime.messageBytesMax
         allowsPublish = realtime.acceptsPublish
         allowedOrigins = realtime.allowedOrigins
-        broadcastSecret = realtime.secret?.value
+        broadcastSecret = realtime.secret?.revealed
         allowUnauthenticatedBroadcast = realtime.allowsPublishingWithoutSecret
+    }
+}
+
+extension TryPageFacts {
+    init(_ settings: Settings) {
+        let app = settings.apps.first
+        self.init(
+            appKey: app?.key ?? "", pathPrefix: settings.path,
+            passesClientEvents: app.map { $0.acceptClientEventsFrom != .none } ?? false,
+            servesRealtime: settings.realtime.isEnabled, realtimePublishes: settings.realtime.acceptsPublish)
     }
 }
 

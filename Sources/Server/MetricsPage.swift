@@ -70,7 +70,7 @@ final class MetricsPage: Sendable {
         var text = ""
         text += "# HELP clarion_info What runs.\n# TYPE clarion_info gauge\n"
         text += "clarion_info{version=\"\(version)\",backend=\"\(backend)\",workers=\"\(reports.count)\"} 1\n"
-        for metric in MetricsPage.metrics { append(metric, reports, to: &text) }
+        for metric in unsafe MetricsPage.metrics { append(metric, reports, to: &text) }
         appendClosed(reports, to: &text)
         appendResponses(reports, to: &text)
         appendApplications(to: &text)
@@ -125,7 +125,7 @@ final class MetricsPage: Sendable {
 
     private func appendProcess(to text: inout String) {
         var usage = rusage()
-        _ = unsafe getrusage(RUSAGE_SELF, &usage)
+        _ = unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
         let user = Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
         let system = Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6
         text += "# HELP process_cpu_seconds_total Processor time of the process, in seconds.\n"

@@ -77,7 +77,7 @@ private func chooseBackend(_ choice: ClarionSettings.BackendChoice, _ log: Logge
 private func usableProcessors() -> [Int32] {
     let most = 1024
     return unsafe [Int32](unsafeUninitializedCapacity: most) { buffer, count in
-        guard let base = unsafe buffer.baseAddress else { return }
+        guard let base = buffer.baseAddress else { return }
         count = unsafe Int(max(cposix_usable_cpus(base, Int32(most)), 0))
     }
 }
@@ -88,9 +88,9 @@ private func nodeConfiguration(
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled
     let echoes = settings.echo
-    let page = Array(tryPage(settings).utf8)
+    let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
-        backend: usesUring ? Uring.name : Epoll.name, version: ServerVersion.text, pusher: pusher)
+        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, pusher: pusher)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
     let handlers: @Sendable (Int) -> WorkerProtocols = { _ in
         let realtimeHandler = RealtimeHandler(realtime)

@@ -11,7 +11,7 @@ struct SignalWaiter {
         unsafe sigaddset(&set, SIGTERM)
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // Sends ask for no signal; this is for what libraries write.
-        _ = unsafe signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGPIPE, SIG_IGN)
     }
 
     /// The signal that came.
@@ -25,8 +25,8 @@ struct SignalWaiter {
     /// From now on a second signal ends the process at once.
     func restoreDefaults() {
         var set = set
-        _ = unsafe signal(SIGINT, SIG_DFL)
-        _ = unsafe signal(SIGTERM, SIG_DFL)
+        _ = signal(SIGINT, SIG_DFL)
+        _ = signal(SIGTERM, SIG_DFL)
         _ = unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
 }
