@@ -19,8 +19,9 @@ import Testing
     }
 
     private func request(
-        method: String = "GET", version: String = "1.1", upgrade: String? = "websocket", connection: String? = "Upgrade",
-        keys: [String] = [UpgradeTests.key], versions: [String] = ["13"], more: String = ""
+        method: String = "GET", version: String = "1.1", upgrade: String? = "websocket",
+        connection: String? = "Upgrade", keys: [String] = [UpgradeTests.key], versions: [String] = ["13"],
+        more: String = ""
     ) -> String {
         var text = "\(method) /ws HTTP/\(version)\r\nHost: a\r\n"
         if let upgrade { text += "Upgrade: \(upgrade)\r\n" }
@@ -49,7 +50,8 @@ import Testing
             (request(upgrade: nil), 400), (request(upgrade: "h2c"), 400), (request(upgrade: "websockets"), 400),
             (request(upgrade: ""), 400), (request(connection: nil), 400), (request(connection: "keep-alive"), 400),
             (request(connection: "upgraded"), 400), (request(keys: []), 400), (request(keys: [""]), 400),
-            (request(keys: [UpgradeTests.key, UpgradeTests.key]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZQ="]), 400),
+            (request(keys: [UpgradeTests.key, UpgradeTests.key]), 400),
+            (request(keys: ["dGhlIHNhbXBsZSBub25jZQ="]), 400),
             (request(keys: ["dGhlIHNhbXBsZSBub25jZQ==="]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZQAA"]), 400),
             (request(keys: ["dGhlIHNhbXBsZSBub25j===="]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZ-=="]), 400),
             (request(keys: ["dGhlIHNhbXBsZS=ub25jZQ=="]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZQ = ="]), 400),
