@@ -76,7 +76,9 @@ import Testing
         for value in stride(from: UInt32(0), through: 0x10_FFFF, by: 37) {
             guard let scalar = Unicode.Scalar(value) else { continue }
             let bytes = Array(String(Character(scalar)).utf8)
-            if !isValid(bytes) || !isValid(bytes + [0x20, 0x20, 0x20]) { Issue.record("U+\(String(value, radix: 16))") }
+            if !isValid(bytes) || !isValid(bytes + [0x20, 0x20, 0x20]) {
+                Issue.record("U+\(String(value, radix: 16))")
+            }
         }
         for value in UInt16(0xD800)...0xDFFF {
             let bytes = [0xED, UInt8(0x80 | value >> 6 & 0x3F), UInt8(0x80 | value & 0x3F)]

@@ -67,7 +67,8 @@ import Testing
     @Test func responses() throws {
         let key = Owned(UpgradeTests.key)
         let accept = try #require(Upgrade.acceptKey(for: key.view))
-        let plain = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        let plain =
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
         #expect(written { Upgrade.appendResponse(accept: accept, to: &$0) } == Array((plain + "\r\n").utf8))
         let withProtocol = plain + "Sec-WebSocket-Protocol: wamp\r\n\r\n"
