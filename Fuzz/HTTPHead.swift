@@ -9,7 +9,8 @@ private func summary(_ result: HTTPHeadResult) -> String? {
     case .needMore: return nil
     case .refused(let status, let reason): return "\(status) \(reason)"
     case .head(let head):
-        return "\(head.headByteCount) \(head.contentLength ?? -1) \(head.isChunked) \(head.keepsAlive) \(head.minorVersion)"
+        let framing = "\(head.contentLength ?? -1) \(head.isChunked) \(head.keepsAlive)"
+        return "\(head.headByteCount) \(framing) \(head.minorVersion)"
     }
 }
 

@@ -59,7 +59,9 @@ private func fuzz(_ input: ByteView) {
     var first = ByteBuffer(capacity: 64)
     rewrite(value, to: &first)
     let copy = Exact(first.view)
-    guard let again = JSON.parse(copy.view, depthMax: JSON.depthLimit) else { fatalError("what was written is no JSON") }
+    guard let again = JSON.parse(copy.view, depthMax: JSON.depthLimit) else {
+        fatalError("what was written is no JSON")
+    }
     require(again.kind == value.kind && sameBytes(again.raw, copy.view), "another value")
     var second = ByteBuffer(capacity: 64)
     rewrite(again, to: &second)

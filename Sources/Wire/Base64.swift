@@ -48,5 +48,5 @@ public enum Base64 {
     /// Whether `byte` is one of the 64 characters.
     static func isCharacter(_ byte: UInt8) -> Bool { characters.contains(byte) }
 
-    private static let characters = ASCIISet("+/", withLettersAndDigits: true)
+    private static let characters = ASCIISet(low: 0x03FF_8800_0000_0000, high: 0x07FF_FFFE_07FF_FFFE)
 }

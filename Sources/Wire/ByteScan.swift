@@ -1,4 +1,5 @@
-/// Searches that run over eight bytes at a time. Each looks at `start ..< end` only and returns `end` when nothing is there.
+/// Searches that run over eight bytes at a time. Each looks at `start ..< end` only and returns `end` when nothing is
+/// there.
 ///
 /// The words are read as little-endian; the lowest byte marked by the arithmetic is then the first true match: a borrow
 /// can make false marks only above a true one.

@@ -18,7 +18,8 @@ public struct ChunkedBody {
     public let bodyBytesMax: Int
     /// Bytes of chunk extensions in the whole body, semicolons included; beyond it 400. They mean nothing to us.
     public let extensionBytesMax: Int
-    /// Bytes of trailer fields, their line ends included; beyond it 431. They are checked for control characters and dropped.
+    /// Bytes of trailer fields, their line ends included; beyond it 431. They are checked for control characters and
+    /// dropped.
     public static let trailerBytesMax = 1024
     /// Hexadecimal digits of one chunk's size, leading zeros included; beyond it 400.
     public static let sizeDigitsMax = 16

@@ -3,16 +3,16 @@ public import ClarionBytes
 /// Writes frames (RFC 6455 section 5.2).
 public enum FrameWriter {
     /// The largest payload whose length fits the second byte.
-    static let shortPayloadCountMax = 125
+    @inlinable static var shortPayloadCountMax: Int { 125 }
     /// The largest payload whose length fits 16 bits.
-    static let mediumPayloadCountMax = 65_535
+    @inlinable static var mediumPayloadCountMax: Int { 65_535 }
     /// The longest reason of a close frame: a control payload without the two bytes of the code.
     public static let closeReasonCountMax = FrameHeader.controlPayloadCountMax - ClosePayload.codeByteCount
 
     /// Bytes a header takes for `payloadCount` bytes of payload.
     @inlinable
     public static func headerCount(payloadCount: Int, masked: Bool) -> Int {
-        (payloadCount <= 125 ? 2 : payloadCount <= 65_535 ? 4 : 10) + (masked ? 4 : 0)
+        (payloadCount <= shortPayloadCountMax ? 2 : payloadCount <= mediumPayloadCountMax ? 4 : 10) + (masked ? 4 : 0)
     }
 
     /// Writes a header of `headerCount(payloadCount:masked:)` bytes, at most 14, and returns how many.

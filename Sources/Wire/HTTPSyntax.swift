@@ -17,6 +17,7 @@ enum HTTPSyntax {
     }
 
     /// Letters, digits, and ! # $ % & ' * + - . ^ _ ` | ~
+    @inline(always)
     static func isTokenByte(_ byte: UInt8) -> Bool { tokenBytes.contains(byte) }
 
     /// Visible ASCII without "#": a fragment has no place in a request target.
@@ -67,32 +68,15 @@ enum HTTPSyntax {
         return value
     }
 
-    private static let tokenBytes = ASCIISet("!#$%&'*+-.^_`|~", withLettersAndDigits: true)
-    private static let hostBytes = ASCIISet("-._~%!$&'()*+;=:[]", withLettersAndDigits: true)
+    private static let tokenBytes = ASCIISet(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE)
+    private static let hostBytes = ASCIISet(low: 0x2FFF_6FF2_0000_0000, high: 0x47FF_FFFE_AFFF_FFFE)
 }
 
-/// A set of ASCII characters as 128 bits.
+/// A set of ASCII characters, as one bit for each of 0 ... 63 and 64 ... 127. Written as constants: built at run time,
+/// each use would first ask whether that was done.
 struct ASCIISet: Sendable {
-    private var low: UInt64 = 0
-    private var high: UInt64 = 0
-
-    init(_ members: StaticString, withLettersAndDigits: Bool) {
-        let members = ByteView(members)
-        var index = 0
-        while index < members.count {
-            insert(members[index])
-            index += 1
-        }
-        if withLettersAndDigits {
-            for byte in UInt8(0x30)...0x39 { insert(byte) }
-            for byte in UInt8(0x41)...0x5A { insert(byte) }
-            for byte in UInt8(0x61)...0x7A { insert(byte) }
-        }
-    }
-
-    private mutating func insert(_ byte: UInt8) {
-        if byte < 64 { low |= 1 << UInt64(byte) } else if byte < 128 { high |= 1 << UInt64(byte - 64) }
-    }
+    let low: UInt64
+    let high: UInt64
 
     @inline(always)
     func contains(_ byte: UInt8) -> Bool {

@@ -65,7 +65,8 @@ public enum JSON {
 
     /// Validates `text` in one pass, without recursion and without allocation.
     ///
-    /// - Parameter depthMax: containers that may be open at once; 0 accepts only scalars; above `depthLimit` counts as it.
+    /// - Parameter depthMax: containers that may be open at once; 0 accepts only scalars; above `depthLimit` counts as
+    ///   that.
     public static func parseResult(_ text: ByteView, depthMax: Int = JSON.depthMaxDefault) -> JSONParseResult {
         var validator = unsafe JSONValidator(bytes: text.base, count: text.count, depthMax: min(depthMax, depthLimit))
         if let failure = validator.run() { return .failure(failure) }

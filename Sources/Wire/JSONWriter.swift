@@ -25,25 +25,38 @@ public enum JSONWriter {
         var position = 0
         while position < text.count {
             let stop = unsafe ByteScan.jsonStringStop(text.base, from: position, to: text.count)
-            unsafe buffer.append(text.base + position, count: stop - position)
-            if stop < text.count { appendEscape(text[stop], to: &buffer) }
+            let runCount = stop - position
+            // Room for the run and the escape behind it at once: one growth check for both.
+            let target = unsafe buffer.reserve(runCount + escapeCountMax)
+            unsafe memmoveBytes(to: target, from: text.base + position, count: runCount)
+            var written = runCount
+            if stop < text.count { written += unsafe writeEscape(text[stop], to: target + runCount) }
+            buffer.advance(by: written)
             position = stop + 1
         }
     }
 
-    private static func appendEscape(_ byte: UInt8, to buffer: inout ByteBuffer) {
-        buffer.append(0x5C)
+    /// The longest escape: `\u00XX`.
+    private static let escapeCountMax = 6
+
+    /// Writes the escape of `byte`, at most `escapeCountMax` bytes, and returns how many.
+    private static func writeEscape(_ byte: UInt8, to target: UnsafeMutablePointer<UInt8>) -> Int {
+        unsafe target[0] = 0x5C
         switch byte {
-        case 0x08: buffer.append(0x62)
-        case 0x09: buffer.append(0x74)
-        case 0x0A: buffer.append(0x6E)
-        case 0x0C: buffer.append(0x66)
-        case 0x0D: buffer.append(0x72)
-        case 0x22, 0x5C: buffer.append(byte)
+        case 0x08: unsafe target[1] = 0x62
+        case 0x09: unsafe target[1] = 0x74
+        case 0x0A: unsafe target[1] = 0x6E
+        case 0x0C: unsafe target[1] = 0x66
+        case 0x0D: unsafe target[1] = 0x72
+        case 0x22, 0x5C: unsafe target[1] = byte
         default:
-            buffer.append("u00")
-            buffer.append(Hex.digit(byte >> 4))
-            buffer.append(Hex.digit(byte & 0xF))
+            unsafe target[1] = 0x75
+            unsafe target[2] = 0x30
+            unsafe target[3] = 0x30
+            unsafe target[4] = Hex.digit(byte >> 4)
+            unsafe target[5] = Hex.digit(byte & 0xF)
+            return escapeCountMax
         }
+        return 2
     }
 }

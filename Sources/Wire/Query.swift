@@ -62,8 +62,8 @@ public struct Query {
 
 /// Percent-encoding (RFC 3986 section 2.1), decoded once and strictly.
 public enum PercentEncoding {
-    /// Appends `text` decoded. False, and nothing appended, on an escape that is not two hexadecimal digits, on %00, and
-    /// when the outcome is not UTF-8.
+    /// Appends `text` decoded. False, and nothing appended, on an escape that is not two hexadecimal digits, on %00,
+    /// and when the outcome is not UTF-8.
     ///
     /// - Parameter plusIsSpace: as forms and query strings have it; false for paths.
     public static func appendDecoded(_ text: ByteView, plusIsSpace: Bool, to buffer: inout ByteBuffer) -> Bool {
@@ -92,8 +92,8 @@ public enum PercentEncoding {
         return !cursor.hasFailed && stream.isComplete
     }
 
-    /// Appends a path decoded. False, and nothing appended, when two readers could take it for different paths: an empty
-    /// segment ("//"), "." or ".." (escaped or not), an escaped "/" or "\", a control character, or a bad escape.
+    /// Appends a path decoded. False, and nothing appended, when two readers could take it for different paths: an
+    /// empty segment ("//"), "." or ".." (escaped or not), an escaped "/", a "\", a control character, a bad escape.
     public static func appendDecodedPath(_ path: ByteView, to buffer: inout ByteBuffer) -> Bool {
         if path.isEmpty || path[0] != 0x2F { return false }
         let countBefore = buffer.count

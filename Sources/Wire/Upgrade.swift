@@ -1,5 +1,5 @@
-public import ClarionBytes
 import CCrypto
+public import ClarionBytes
 
 /// What a request asks for, seen from WebSocket.
 public enum UpgradeVerdict {

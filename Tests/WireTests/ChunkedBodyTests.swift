@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct ChunkedBodyTests {
     /// Feeds `bytes` in pieces of `piece` bytes: "BODY|rest" when done, "more", or "refused STATUS".
-    private func decode(_ text: String, piece: Int = Int.max, bodyBytesMax: Int = 64, extensionBytesMax: Int = 0) -> String {
+    private func decode(
+        _ text: String, piece: Int = Int.max, bodyBytesMax: Int = 64, extensionBytesMax: Int = 0
+    ) -> String {
         var decoder = ChunkedBody(bodyBytesMax: bodyBytesMax, extensionBytesMax: extensionBytesMax)
         var body = ByteBuffer(capacity: 1)
         let bytes = Array(text.utf8)
@@ -22,11 +24,14 @@ import Testing
     }
 
     static let cases: [(String, String)] = [
-        ("0\r\n\r\n", "|"), ("5\r\nhello\r\n0\r\n\r\nGET", "hello|GET"), ("5\r\nhello\r\n6\r\n world\r\n000\r\n\r\n", "hello world|"),
+        ("0\r\n\r\n", "|"), ("5\r\nhello\r\n0\r\n\r\nGET", "hello|GET"),
+        ("5\r\nhello\r\n6\r\n world\r\n000\r\n\r\n", "hello world|"),
         ("a\r\n0123456789\r\n0\r\n\r\n", "0123456789|"), ("A\r\n0123456789\r\n0\r\n\r\n", "0123456789|"),
         ("0000000000000005\r\nhello\r\n0\r\n\r\n", "hello|"), ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n|"),
-        ("1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\nrest", "x|rest"), ("", "more"), ("5", "more"), ("5\r\nhello\r\n0\r\n", "more"),
-        ("\r\n", "refused 400"), ("+5\r\nhello\r\n0\r\n\r\n", "refused 400"), ("0x5\r\nhello\r\n0\r\n\r\n", "refused 400"),
+        ("1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\nrest", "x|rest"), ("", "more"), ("5", "more"),
+        ("5\r\nhello\r\n0\r\n", "more"),
+        ("\r\n", "refused 400"), ("+5\r\nhello\r\n0\r\n\r\n", "refused 400"),
+        ("0x5\r\nhello\r\n0\r\n\r\n", "refused 400"),
         ("-1\r\n", "refused 400"), (" 5\r\nhello\r\n", "refused 400"), ("5 \r\nhello\r\n", "refused 400"),
         ("g\r\n", "refused 400"), ("5\nhello\n0\n\n", "refused 400"), ("5\r\nhello\n0\r\n\r\n", "refused 400"),
         ("5\rhello", "refused 400"), ("5\r\nhello0\r\n\r\n", "refused 400"), ("5\r\nhell\r\n0\r\n\r\n", "refused 400"),

@@ -44,7 +44,8 @@ private func isTheSameHoweverCut(_ text: String, limits: HTTPLimits = HTTPLimits
 @Suite struct HTTPHeadTests {
     static let refusals: [(String, Int)] = [
         // Request line.
-        ("GET /\r\n\r\n", 400), ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /\r\n\r\n", 400), ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400), ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
@@ -59,10 +60,12 @@ private func isTheSameHoweverCut(_ text: String, limits: HTTPLimits = HTTPLimits
         // Line ends and control characters.
         ("GET / HTTP/1.1\nHost: a\n\n", 400), ("GET / HTTP/1.1\r\nHost: a\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\n\rx", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{0}b\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{7F}\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{0}b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{7F}\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{1}\r\n\r\n", 400), ("\u{16}\u{3}\u{1}\u{2}", 400),
         // Field lines.
-        ("GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nNa me: b\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nNamé: b\r\n\r\n", 400),
@@ -101,8 +104,10 @@ private func isTheSameHoweverCut(_ text: String, limits: HTTPLimits = HTTPLimits
 
     @Test func acceptedHeadsHoweverCut() {
         let texts = [
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "GET /a?b=c&d HTTP/1.1\r\nhOsT:\t[::1]:8080 \r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\n", "GET / HTTP/1.7\r\nHost: a\r\nX: é\ty\r\nEmpty:\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
+            "GET /a?b=c&d HTTP/1.1\r\nhOsT:\t[::1]:8080 \r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\n",
+            "GET / HTTP/1.7\r\nHost: a\r\nX: é\ty\r\nEmpty:\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\n",
         ]
         for text in texts {
@@ -112,7 +117,8 @@ private func isTheSameHoweverCut(_ text: String, limits: HTTPLimits = HTTPLimits
     }
 
     @Test func viewsOfAHead() {
-        let text = "POST /apps/1/events?auth_key=k&x=%20?y HTTP/1.1\r\nHost: node.example:8080\r\nContent-Length: 0042\r\n"
+        let text =
+            "POST /apps/1/events?auth_key=k&x=%20?y HTTP/1.1\r\nHost: node.example:8080\r\nContent-Length: 0042\r\n"
             + "X-One:  first \r\nx-one: second\r\nExpect: 100-Continue\r\nConnection: foo, Close\r\n\r\nBODY"
         let isHead = withHead(text) { head in
             #expect(head.method == "POST" && head.path == "/apps/1/events" && head.query == "auth_key=k&x=%20?y")
@@ -138,7 +144,9 @@ private func isTheSameHoweverCut(_ text: String, limits: HTTPLimits = HTTPLimits
         ("1.0", "Connection: keep-alive, close\r\n", false),
     ])
     func persistence(version: String, fields: String, keepsAlive: Bool) {
-        let isHead = withHead("GET / HTTP/\(version)\r\nHost: a\r\n\(fields)\r\n") { #expect($0.keepsAlive == keepsAlive) }
+        let isHead = withHead("GET / HTTP/\(version)\r\nHost: a\r\n\(fields)\r\n") {
+            #expect($0.keepsAlive == keepsAlive)
+        }
         #expect(isHead)
     }
 }

@@ -54,7 +54,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{}", true), ("[]", true), ("{ \n}", true), ("[\t]", true), ("[0]", false), (#"{"a":0}"#, false), ("\"\"", false),
+        ("{}", true), ("[]", true), ("{ \n}", true), ("[\t]", true), ("[0]", false), (#"{"a":0}"#, false),
+        ("\"\"", false),
         ("null", false), ("0", false),
     ])
     func emptyContainers(text: String, isEmpty: Bool) {

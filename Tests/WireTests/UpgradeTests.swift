@@ -19,8 +19,9 @@ import Testing
     }
 
     private func request(
-        method: String = "GET", version: String = "1.1", upgrade: String? = "websocket", connection: String? = "Upgrade",
-        keys: [String] = [UpgradeTests.key], versions: [String] = ["13"], more: String = ""
+        method: String = "GET", version: String = "1.1", upgrade: String? = "websocket",
+        connection: String? = "Upgrade", keys: [String] = [UpgradeTests.key], versions: [String] = ["13"],
+        more: String = ""
     ) -> String {
         var text = "\(method) /ws HTTP/\(version)\r\nHost: a\r\n"
         if let upgrade { text += "Upgrade: \(upgrade)\r\n" }
@@ -49,7 +50,8 @@ import Testing
             (request(upgrade: nil), 400), (request(upgrade: "h2c"), 400), (request(upgrade: "websockets"), 400),
             (request(upgrade: ""), 400), (request(connection: nil), 400), (request(connection: "keep-alive"), 400),
             (request(connection: "upgraded"), 400), (request(keys: []), 400), (request(keys: [""]), 400),
-            (request(keys: [UpgradeTests.key, UpgradeTests.key]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZQ="]), 400),
+            (request(keys: [UpgradeTests.key, UpgradeTests.key]), 400),
+            (request(keys: ["dGhlIHNhbXBsZSBub25jZQ="]), 400),
             (request(keys: ["dGhlIHNhbXBsZSBub25jZQ==="]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZQAA"]), 400),
             (request(keys: ["dGhlIHNhbXBsZSBub25j===="]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZ-=="]), 400),
             (request(keys: ["dGhlIHNhbXBsZS=ub25jZQ=="]), 400), (request(keys: ["dGhlIHNhbXBsZSBub25jZQ = ="]), 400),
@@ -65,7 +67,8 @@ import Testing
     @Test func responses() throws {
         let key = Owned(UpgradeTests.key)
         let accept = try #require(Upgrade.acceptKey(for: key.view))
-        let plain = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        let plain =
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
         #expect(written { Upgrade.appendResponse(accept: accept, to: &$0) } == Array((plain + "\r\n").utf8))
         let withProtocol = plain + "Sec-WebSocket-Protocol: wamp\r\n\r\n"
