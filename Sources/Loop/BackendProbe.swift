@@ -52,7 +52,7 @@ private func describeRing() throws(LoopError) -> String {
     unsafe curing_prep_nop(entry, Token(uring: .silent).raw)
     let entered = ring.submitAndWait(true, nanoseconds: 1_000_000_000)
     guard entered >= 0 else { throw .system(call: "io_uring_enter", errno: -entered) }
-    guard ring.readyCount == 1, ring.take().result == 0 else { throw .unsupported("a working io_uring") }
+    guard ring.readyCount == 1, ring.first.result == 0 else { throw .unsupported("a working io_uring") }
     ring.exit()
     _ = buffers.count
     var found = "single issuer, deferred task run, file table, provided buffers, multishot accept and receive"

@@ -113,15 +113,65 @@ struct AcceptingTests {
         #expect(loop.run { loop.connections[1].received == [2] })
     }
 
-    /// The ring's connections use none of the process's descriptors.
+    /// Several listeners, each with its own connections, and one call that stops all.
+    @Test(arguments: backends)
+    func acceptsFromSeveralListeners(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice)
+        let listeners = [TestListener(), TestListener(), TestListener()]
+        for listener in listeners { loop.accept(listener) }
+        let peers = (0..<30).map { Peer(port: listeners[$0 % 3].port) }
+        #expect(loop.run { loop.connections.count == 30 })
+        loop.stopAccepting()
+        _ = loop.turnOnce(waitNanoseconds: 0)
+        let late = listeners.map { Peer(port: $0.port) }
+        _ = loop.run(seconds: 0.05) { false }
+        #expect(loop.connections.count == 30)
+        _ = (peers, late)
+    }
+
+    /// A node on io_uring holds more connections than the process may have descriptors.
     @Test
-    func ringTakesNoDescriptors() throws {
-        let (loop, peers) = try connected(.uring, count: 100)
-        let probe = dup(0)
-        defer { close(probe) }
-        #expect(loop.connections.map { $0.handle }.max() == 99)
-        // The peers' own ends are the only ones.
-        #expect(Int(probe) < Int(peers.map { $0.descriptor }.max()!) + 50)
+    func ringTakesNoDescriptors() async {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 128, rlim_max: 128)
+            precondition(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            // The table of each ring is bounded by the limit, so it takes three.
+            let loops = try (0..<3).map { _ in try LoopDriver.make(.uring) }
+            for loop in loops {
+                let listener = TestListener()
+                loop.accept(listener)
+                for number in 0..<128 {
+                    // The node keeps the connection when the peer has gone.
+                    let peer = Peer(port: listener.port)
+                    peer.write([UInt8(number)])
+                    peer.close()
+                    precondition(loop.run { loop.connections.count == number + 1 })
+                }
+                precondition(loop.run { loop.connections.allSatisfy { $0.received.count == 1 && $0.end == 0 } })
+            }
+            precondition(loops.map { $0.connections.count }.reduce(0, +) == 384)
+        }
+    }
+
+    /// Without descriptors epoll tells one client so, rests, and goes on when there are some.
+    @Test
+    func epollRestsWithoutDescriptors() async {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 64, rlim_max: 64)
+            precondition(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            let loop = try LoopDriver.make(.epoll)
+            let listener = TestListener()
+            loop.accept(listener)
+            let peers = (0..<4).map { _ in Peer(port: listener.port) }
+            var taken: [Int32] = []
+            while case let descriptor = dup(0), descriptor >= 0 { taken.append(descriptor) }
+            precondition(loop.run { loop.acceptFailures == [-EMFILE] })
+            precondition(loop.counters.acceptPaused == 1 && loop.connections.isEmpty)
+            peers[0].drain()
+            precondition(peers[0].ended && !peers[1].ended)
+            for descriptor in taken { close(descriptor) }
+            precondition(loop.run { loop.connections.count == 3 })
+        }
     }
 
     @Test(arguments: backends)

@@ -1,14 +1,17 @@
 // liburing 2.3 and what Swift cannot import of it: macros, variadic parts, and what came after 2.3 as the kernel's own
 // numbers. Imported by the Loop floor only. Everything is inline; the `.c` file only makes this folder a target.
 #pragma once
-#include <liburing.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <unistd.h>
-#include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <unistd.h>
+// Last: it defines _XOPEN_SOURCE, under which the C library's `fd_set` has other members than the ones that Swift's own
+// view of it has, and then the two do not load together.
+#include <liburing.h>
 
 // Since Linux 6.6: no indirection array between the submission ring and its entries. liburing 2.3 does not know it, and
 // its own set-up would write the array over the ring's head and tail, so `curing_setup` does without that function.

@@ -19,15 +19,17 @@ struct CompletionStash: ~Copyable {
     }
 
     /// The oldest one, of which there must be one.
-    mutating func take() -> RingCompletion {
+    var oldest: RingCompletion {
         precondition(first < end)
-        let completion = unsafe memory.base[first]
+        return unsafe memory.base[first]
+    }
+
+    mutating func dropOldest() {
         first += 1
         if first == end {
             first = 0
             end = 0
         }
-        return completion
     }
 
     /// Moves to the front, or to twice the room. There cannot be more than a few completions for each connection.

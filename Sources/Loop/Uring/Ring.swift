@@ -78,13 +78,13 @@ import Glibc
 
     var readyCount: Int { unsafe Int(curing_ready(ring)) }
 
-    /// The oldest completion, of which there must be one, taken out.
-    func take() -> RingCompletion {
+    /// The oldest completion, of which there must be one.
+    var first: RingCompletion {
         let entry = unsafe curing_first(ring)!
-        let completion = unsafe RingCompletion(data: entry.pointee.user_data, result: entry.pointee.res, flags: entry.pointee.flags)
-        unsafe curing_advance(ring, 1)
-        return completion
+        return unsafe RingCompletion(data: entry.pointee.user_data, result: entry.pointee.res, flags: entry.pointee.flags)
     }
+
+    func dropFirst() { unsafe curing_advance(ring, 1) }
 
     // MARK: Registering
 

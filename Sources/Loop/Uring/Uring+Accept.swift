@@ -49,31 +49,41 @@ extension Uring {
         unsafe Token(uring: .accept, generation: listeners.base[index].generation, slot: UInt32(index)).raw
     }
 
-    mutating func accepted(_ completion: RingCompletion, _ name: Token, _ sink: inout CompletionSink) {
+    /// False when another completion had to be told first.
+    mutating func accepted(_ completion: RingCompletion, _ name: Token, _ sink: inout CompletionSink) -> Bool {
         let index = Int(name.slot)
         precondition(index < UringLimits.listenersMax)
         let listener = unsafe listeners.base[index]
         let result = completion.result
         guard listener.isOpen, listener.generation == name.generation else {
             if result >= 0 { unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: result), Token(uring: .silent).raw) }
-            return
+            return true
         }
         let token = Token(raw: listener.token)
         if result >= 0 {
+            // Kernels before 6.10 may tell of the accept before the close that made its place free.
+            if unsafe handles[result].pointee.flags.contains(.closing) {
+                tellClosed(result, &sink)
+                return false
+            }
             handles.admit(result)
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
         } else if case .rest = AcceptFailure(result: result) {
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
-            if completion.hasMore { return }
-            counters.acceptPaused += 1
-            restingListenerCount += 1
-            unsafe listeners.base[index].resumeAt =
-                SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
-            return
+            if !completion.hasMore { rest(index) }
+            return true
         }
-        if completion.hasMore { return }
-        counters.rearmed += 1
-        armAccept(index)
+        if !completion.hasMore {
+            counters.rearmed += 1
+            armAccept(index)
+        }
+        return true
+    }
+
+    private mutating func rest(_ index: Int) {
+        counters.acceptPaused += 1
+        restingListenerCount += 1
+        unsafe listeners.base[index].resumeAt = SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
     }
 
     mutating func resumeListeners() {

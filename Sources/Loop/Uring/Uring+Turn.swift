@@ -11,14 +11,14 @@ extension Uring {
         var sink = unsafe CompletionSink(base: batch, capacity: capacity)
         if restingListenerCount > 0 { resumeListeners() }
         if handles.hasStarved && buffers.heldCount * 2 <= buffers.count { feedStarved() }
-        while !stash.isEmpty && !sink.isFull { translate(stash.take(), &sink) }
+        while !stash.isEmpty && !sink.isFull { if translate(stash.oldest, &sink) { stash.dropOldest() } }
         if ring.hasOverflowed { counters.completionOverflows += 1 }
         let waits = waitNanoseconds != 0 && sink.count == 0 && stash.isEmpty && ring.readyCount == 0
         if waits || ring.pendingCount > 0 || ring.wantsEnter {
             enter(waits: waits, nanoseconds: sleepNanoseconds(waitNanoseconds))
         }
         if stash.isEmpty {
-            while !sink.isFull && ring.readyCount > 0 { translate(ring.take(), &sink) }
+            while !sink.isFull && ring.readyCount > 0 { if translate(ring.first, &sink) { ring.dropFirst() } }
         }
         return sink.count
     }
@@ -37,13 +37,13 @@ extension Uring {
         }
     }
 
-    /// One completion of the ring becomes at most one of the worker's.
-    private mutating func translate(_ completion: RingCompletion, _ sink: inout CompletionSink) {
+    /// One completion of the ring becomes at most one of the worker's. False when it has to be looked at once more.
+    private mutating func translate(_ completion: RingCompletion, _ sink: inout CompletionSink) -> Bool {
         let name = Token(raw: completion.data)
         switch UringOperation(rawValue: name.operation) {
         case .receive: received(completion, name, &sink)
         case .send: noteSend(index: Int(name.slot), result: completion.result)
-        case .accept: accepted(completion, name, &sink)
+        case .accept: return accepted(completion, name, &sink)
         case .poll: polled(name, &sink)
         case .close: closed(name, &sink)
         case .wake:
@@ -52,6 +52,7 @@ extension Uring {
             armWake()
         case .silent, nil: break
         }
+        return true
     }
 
     /// The entry of a completion that is not stale.
@@ -109,7 +110,12 @@ extension Uring {
     }
 
     private mutating func closed(_ name: Token, _ sink: inout CompletionSink) {
-        guard let entry = unsafe current(name) else { return }
+        guard unsafe current(name) != nil else { return }
+        tellClosed(Handle(bitPattern: name.slot), &sink)
+    }
+
+    mutating func tellClosed(_ handle: Handle, _ sink: inout CompletionSink) {
+        let entry = unsafe handles[handle]
         unsafe entry.pointee.flags = []
         unsafe sink.put(Completion(token: Token(raw: entry.pointee.token), kind: .closed, result: 0))
     }

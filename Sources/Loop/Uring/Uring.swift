@@ -142,7 +142,8 @@ public struct Uring: ~Copyable, Backend {
     private mutating func takeOut() {
         var rest = ring.readyCount
         while rest > 0 {
-            let completion = ring.take()
+            let completion = ring.first
+            ring.dropFirst()
             let token = Token(raw: completion.data)
             if token.operation == UringOperation.send.rawValue {
                 noteSend(index: Int(token.slot), result: completion.result)
@@ -219,13 +220,26 @@ public struct Uring: ~Copyable, Backend {
         while ring.pendingCount > 0 {
             counters.systemCalls += 1
             let result = ring.submit()
-            if result < 0 && result != -EINTR { sched_yield() }
+            if result < 0 && result != -EINTR {
+                checkEntered(result)
+                sched_yield()
+            }
         }
     }
 
     mutating func enter(waits: Bool, nanoseconds: Int64) {
         counters.systemCalls += 1
-        _ = ring.submitAndWait(waits, nanoseconds: nanoseconds)
+        let result = ring.submitAndWait(waits, nanoseconds: nanoseconds)
+        if result < 0 { checkEntered(result) }
+    }
+
+    /// What a system call may answer to a ring in order. Anything else is our bug, as using the ring from another thread.
+    private func checkEntered(_ result: Int32) {
+        switch -result {
+        // EBADR: a completion was lost for want of memory.
+        case ETIME, EINTR, EAGAIN, EBUSY, ENOMEM, EBADR: return
+        default: fatalError("io_uring_enter: errno \(-result)")
+        }
     }
 
     mutating func armWake() {

@@ -65,6 +65,21 @@ class LoopDriver {
         return true
     }
 
+    /// Sends until the socket takes no more; how many bytes it took. A full socket grows for a while as the peer's kernel
+    /// acknowledges, so this waits and tries again.
+    @discardableResult
+    func fill(_ number: Int) -> Int {
+        let bytes = [UInt8](repeating: 7, count: 200_000)
+        var total = 0
+        var before = -1
+        while total > before {
+            before = total
+            while case let result = send(number, bytes[...]), result > 0 { total += Int(result) }
+            usleep(150_000)
+        }
+        return total
+    }
+
     func now() -> Double {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
