@@ -91,8 +91,8 @@ let package = Package(
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
         tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend"], exitTests),
         tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend"]),
-        tests("Pusher", ["ClarionPusher"]),
-        tests("RealtimeJSON", ["ClarionRealtimeJSON"]),
+        tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
+        tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("Server", ["ClarionServer"]),
         tests("WSBench", ["WSBenchCore"]),
     ]
