@@ -60,8 +60,10 @@ let package = Package(
             "ClarionEngine", "Sources/Engine",
             ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
         floor("ClarionEcho", "Sources/Protocols/Echo", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
-        floor("ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
-        floor("ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "ClarionBytes", "CCrypto"]),
+        floor(
+            "ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
+        floor(
+            "ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "ClarionBytes", "CCrypto"]),
         floor(
             "ClarionServer", "Sources/Server",
             [
@@ -76,7 +78,8 @@ let package = Package(
             ],
             path: "Sources/App", swiftSettings: strict),
         // The load generator shares no code with the server it judges: its own frames, its own loop, its own C shim.
-        floor("WSBenchCore", "Tools/wsbench/Core", ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+        floor(
+            "WSBenchCore", "Tools/wsbench/Core", ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .executableTarget(
             name: "wsbench",
             dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -93,7 +96,13 @@ let package = Package(
         tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend"]),
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
-        tests("Server", ["ClarionServer"]),
+        tests("Server", ["ClarionServer", "ClarionSettings", "ClarionLog"]),
+        tests(
+            "App",
+            [
+                "clarion", "ClarionSettings",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("WSBench", ["WSBenchCore"]),
     ]
 )

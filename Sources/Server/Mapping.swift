@@ -46,7 +46,10 @@ extension RealtimeConfiguration {
         mode = realtime.mode == .raw ? .raw : .envelope
         messageBytesMax = realtime.messageBytesMax
         allowsPublish = realtime.acceptsPublish
-        allowedOrigins = realtime.allowedOrigins
+        // Without a list, envelope mode compares the Origin with the request's own host; raw mode has no such rule and
+        // gets the names of this node, so that its own page may connect.
+        let isOwn = realtime.allowedOrigins.isEmpty && realtime.mode == .raw
+        allowedOrigins = isOwn ? settings.ownOrigins : realtime.allowedOrigins
         broadcastSecret = realtime.secret?.revealed
         allowUnauthenticatedBroadcast = realtime.allowsPublishingWithoutSecret
     }

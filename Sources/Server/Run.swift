@@ -32,6 +32,9 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
         log.error("cannot listen", ["error": .text(error.description)])
         return EXIT_FAILURE
     }
+    // From here on the port is the one that is bound: it may have been left to the system.
+    var settings = settings
+    settings.port = Int(opened.port)
     let configuration = nodeConfiguration(
         settings, pusher, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
         processors: processors)

@@ -2,7 +2,7 @@
 public struct TryPageFacts: Sendable {
     /// The public key of the application that the page connects to.
     public var appKey: String
-    /// The prefix of every route, empty or beginning with a slash.
+    /// The prefix of the routes of the Pusher protocol, empty or beginning with a slash.
     public var pathPrefix: String
     /// Whether the application passes on events of clients.
     public var passesClientEvents: Bool

@@ -6,6 +6,7 @@ let tryPageStyle = """
       --line: #2a3541; --mark: #5aa9ff; --on-mark: #08121d; --good: #4cc582; --bad: #ff7b6b; --wait: #e2a53c;
       --row: #1c2530; } }
     * { box-sizing: border-box; }
+    [hidden] { display: none !important; }
     body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
     main { max-width: 1080px; margin: 0 auto; padding: 20px 16px 32px; display: grid; gap: 14px;
       grid-template-columns: 330px minmax(0, 1fr); align-items: start; }
@@ -17,6 +18,7 @@ let tryPageStyle = """
     label { display: block; font-size: 13px; color: var(--soft); margin-bottom: 8px; }
     input, textarea, button { font: inherit; border-radius: 7px; border: 1px solid var(--line); }
     input, textarea { width: 100%; padding: 7px 9px; margin-top: 3px; background: var(--paper); color: var(--ink); }
+    input { font-size: 15px; }
     textarea { min-height: 64px; resize: vertical; font: 13px/1.4 ui-monospace, monospace; }
     button { padding: 7px 12px; background: var(--mark); color: var(--on-mark); border-color: transparent;
       font-weight: 600; cursor: pointer; }
@@ -38,7 +40,7 @@ let tryPageStyle = """
     li[data-waiting="true"] { opacity: 0.6; }
     li button { padding: 0 7px; background: none; color: var(--soft); border: 0; }
     .numbers { display: flex; flex-wrap: wrap; gap: 6px 26px; align-items: flex-end; }
-    .numbers b { display: block; font-size: 22px; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.2; }
+    .numbers b { display: block; color: var(--ink); font-size: 22px; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.2; }
     .numbers svg { flex: 1 1 120px; min-width: 0; height: 38px; }
     .numbers polyline { fill: none; stroke: var(--mark); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
     .log { margin-top: 12px; border-top: 1px solid var(--line); max-height: 62vh; min-height: 220px; overflow-y: auto;
@@ -98,7 +100,7 @@ let tryPageBody = """
       <div class="numbers">
         <span class="soft">messages<b id="total">0</b></span>
         <span class="soft">a second<b id="rate">0</b></span>
-        <span class="soft">most<b id="most">0</b></span>
+        <span class="soft">peak<b id="most">0</b></span>
         <svg viewBox="0 0 59 20" preserveAspectRatio="none" aria-hidden="true"><polyline id="curve" points=""/></svg>
         <button class="quiet" id="clear">Clear</button>
       </div>

@@ -9,8 +9,9 @@ let tryPageScript = #"""
     let total = 0, inSecond = 0, most = 0, waitingRows = [];
     const curve = new Array(60).fill(0);
 
-    const address = () => (location.protocol === "https:" ? "wss://" : "ws://") + location.host + facts.prefix
-      + (protocol === "pusher" ? "/app/" + encodeURIComponent(facts.appKey) + "?protocol=7&client=clarion-page" : "/ws");
+    const pusherPath = facts.prefix + "/app/" + encodeURIComponent(facts.appKey) + "?protocol=7&client=clarion-page";
+    const address = () => (location.protocol === "https:" ? "wss://" : "ws://") + location.host
+      + (protocol === "pusher" ? pusherPath : "/ws");
 
     function show(state, detail) {
       at("state").dataset.state = state;

@@ -13,7 +13,7 @@ public enum SettingTable {
             "The TCP port to listen on; 0 lets the system choose a free one."),
         SettingRow(
             "path", \.path, .pathPrefix, environment: ["REVERB_SERVER_PATH"],
-            "A prefix of every route, health check included."),
+            "A prefix of the Pusher routes /app, /apps and /up."),
         SettingRow(
             "workers", \.workers, .integer(0...256),
             "Worker threads, each with connections of its own; 0 is one for each processor the process may use."),
@@ -51,7 +51,7 @@ public enum SettingTable {
             "realtime.allowed_origins", \.realtime.allowedOrigins,
             .list("full origins such as https://example.org, or *", where: isOriginOrAny),
             environment: ["ALLOWED_ORIGINS"], flags: ["realtime-origins"],
-            "Origins of the pages that may open /ws; when empty, http:// and localhost, 127.0.0.1 or the host, with the port."
+            "Origins of the pages that may open /ws; when empty, those that the node serves itself."
         ),
         SettingRow(
             "realtime.max_message_bytes", \.realtime.messageBytesMax, .bytes(16...messageBytesCeiling), unit: "bytes",

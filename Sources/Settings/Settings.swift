@@ -7,7 +7,7 @@ public struct Settings: Sendable, Equatable {
     public var host = "127.0.0.1"
     /// TCP port; 0 lets the system choose one.
     public var port = 8080
-    /// Prefix of every route, empty or beginning with `/` and not ending with it.
+    /// Prefix of the routes of the Pusher protocol, empty or beginning with `/` and not ending with it.
     public var path = ""
     /// Worker threads; 0 is one for each usable processor.
     public var workers = 0
@@ -36,8 +36,7 @@ public struct Settings: Sendable, Equatable {
 extension Settings {
     /// The origins of pages that the node itself serves, by the names under which it is reached from this machine, and its
     /// configured host: who may open `/ws` when no origins are configured.
-    /// - Parameter port: the port that is bound, which is not the configured one when that is 0.
-    public func ownOrigins(port: Int) -> [String] {
+    public var ownOrigins: [String] {
         var hosts = ["localhost", "127.0.0.1"]
         let own = host.contains(":") ? "[\(host)]" : host
         if !hosts.contains(own) { hosts.append(own) }
@@ -123,7 +122,7 @@ public struct RealtimeSettings: Sendable, Equatable {
     public var secret: Secret?
     /// Whether `/internal/broadcast` takes messages when there is no secret.
     public var allowsPublishingWithoutSecret = false
-    /// Full origins that may connect; empty stands for `Settings.ownOrigins`.
+    /// Full origins that may connect; empty stands for the pages of the node itself.
     public var allowedOrigins: [String] = []
     /// Bytes of one message of a client.
     public var messageBytesMax = 512

@@ -101,6 +101,14 @@ extension Configuration {
         #expect(settings.port == port)
     }
 
+    @Test func theNodesOwnPagesHaveItsPort() throws {
+        var settings = Settings()
+        #expect(settings.ownOrigins == ["http://localhost:8080", "http://127.0.0.1:8080"])
+        settings.host = "::1"
+        settings.port = 80
+        #expect(settings.ownOrigins == ["http://localhost", "http://127.0.0.1", "http://[::1]"])
+    }
+
     @Test func emptyVariablesAreNotSet() throws {
         let configuration = try load(environment: ["CLARION_PORT": "", "REVERB_SERVER_PATH": "", "CLARION_APP_KEY": ""])
         #expect(configuration.settings == Settings())
