@@ -91,6 +91,6 @@ let package = Package(
         tests("Pusher", ["ClarionPusher"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON"]),
         tests("Server", ["ClarionServer"]),
-        tests("WSBench", ["WSBenchCore"]),
+        tests("WSBench", ["WSBenchCore", "CBench"]),
     ]
 )
