@@ -13,6 +13,10 @@ from socketify import App, AppListenOptions, CompressOptions, OpCode
 PUBLISH = b'{"action":"publish"'
 SUBSCRIBE = b'{"action":"subscribe"'
 MESSAGE = b'"message":"'
+ESTABLISHED = (
+    b'{"event":"pusher:connection_established",'
+    b'"data":"{\\"socket_id\\":\\"1.1\\",\\"activity_timeout\\":120}"}')
+SUBSCRIBED = b'{"event":"pusher_internal:subscription_succeeded","channel":"%s","data":"{}"}'
 
 
 def field(message, key):
@@ -33,7 +37,7 @@ def on_message(ws, message, opcode):
 
 
 def on_pusher_open(ws):
-    ws.send('{"event":"pusher:connection_established","data":"{\\"socket_id\\":\\"1.1\\",\\"activity_timeout\\":120}"}', OpCode.TEXT)
+    ws.send(ESTABLISHED, OpCode.TEXT)
 
 
 def on_pusher(ws, message, opcode):
@@ -44,7 +48,7 @@ def on_pusher(ws, message, opcode):
         app.publish(channel, message, OpCode.TEXT)
     elif message.startswith(b'{"event":"pusher:subscribe"'):
         ws.subscribe(channel.decode())
-        ws.send(b'{"event":"pusher_internal:subscription_succeeded","channel":"' + channel + b'","data":"{}"}', OpCode.TEXT)
+        ws.send(SUBSCRIBED % channel, OpCode.TEXT)
 
 
 def on_echo(ws, message, opcode):

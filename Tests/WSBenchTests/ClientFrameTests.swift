@@ -32,10 +32,12 @@ import Testing
     @Test(arguments: Dialect.allCases, [34, 64, 125, 1_000, 70_000])
     func aTemplateCarriesItsMarker(dialect: Dialect, textBytes: Int) {
         let envelope = dialect.envelope(channel: "c")
-        let template = MessageTemplate(head: Array(envelope.head.utf8), textBytes: textBytes, tail: Array(envelope.tail.utf8))
+        let template = MessageTemplate(
+            head: Array(envelope.head.utf8), textBytes: textBytes, tail: Array(envelope.tail.utf8))
         defer { template.free() }
         let frame = unsafe [UInt8](unsafeUninitializedCapacity: template.byteCount) { buffer, count in
-            unsafe template.write(sequence: 123_456_789, time: 9_876_543_210_123, to: UnsafeMutableRawPointer(buffer.baseAddress!))
+            unsafe template.write(
+                sequence: 123_456_789, time: 9_876_543_210_123, to: UnsafeMutableRawPointer(buffer.baseAddress!))
             count = template.byteCount
         }
         let text = "@@00000001234567890009876543210123" + String(repeating: "x", count: textBytes - Marker.byteCount)

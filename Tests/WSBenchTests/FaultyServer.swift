@@ -151,7 +151,13 @@ final class FaultyServer: @unchecked Sendable {
     }
 
     private func broadcast(_ message: String, isProbe: Bool) {
-        let number = isProbe ? 0 : count.withLock { $0 += 1; return $0 }
+        let number =
+            isProbe
+            ? 0
+            : count.withLock {
+                $0 += 1
+                return $0
+            }
         let bytes = frame(message)
         for (index, subscriber) in subscribers.withLock({ $0 }).enumerated() {
             guard index == 0, number == Self.faultyMessage || number == Self.faultyMessage + 1 else {

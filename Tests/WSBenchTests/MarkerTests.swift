@@ -18,7 +18,9 @@ import Testing
     }
 
     @Test func digitsAreThoseOfTheDecimalNumber() {
-        for value in [0, 1, 9, 10, 99, 100, 9_999, 10_000, 99_999_999, 100_000_000, 1_234_567_890_123_456, Marker.numberMax] {
+        for value in [
+            0, 1, 9, 10, 99, 100, 9_999, 10_000, 99_999_999, 100_000_000, 1_234_567_890_123_456, Marker.numberMax,
+        ] {
             #expect(text(value) == padded(value))
         }
         var generator = SystemRandomNumberGenerator()
@@ -65,7 +67,8 @@ import Testing
     @Test func aMarkerThatIsCutOrTooFarInIsNone() {
         let marker = Array(("@@" + padded(42) + padded(7)).utf8)
         for count in 0..<marker.count {
-            unsafe Array(marker.prefix(count)).withUnsafeBytes { bytes in #expect(unsafe Marker.find(in: bytes) == nil) }
+            unsafe Array(marker.prefix(count)).withUnsafeBytes { bytes in #expect(unsafe Marker.find(in: bytes) == nil)
+            }
         }
         let far = [UInt8](repeating: 0x20, count: Marker.searchBytesMax) + marker
         unsafe far.withUnsafeBytes { bytes in #expect(unsafe Marker.find(in: bytes) == nil) }

@@ -11,7 +11,8 @@ import Testing
         #expect(parse([0x81, 0x7D]) == .head(ServerFrame(opcode: 1, headBytes: 2, payloadBytes: 125)))
         #expect(parse([0x82, 126, 1, 2]) == .head(ServerFrame(opcode: 2, headBytes: 4, payloadBytes: 258)))
         #expect(
-            parse([0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]) == .head(ServerFrame(opcode: 1, headBytes: 10, payloadBytes: 65_536)))
+            parse([0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0])
+                == .head(ServerFrame(opcode: 1, headBytes: 10, payloadBytes: 65_536)))
     }
 
     @Test func anUnfinishedHeadSaysNothing() {
