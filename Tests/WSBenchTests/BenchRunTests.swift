@@ -44,6 +44,7 @@ import Testing
         let report = try run(.nothing, pieceBytes: 10_000) {
             $0.textBytes = textBytes
             $0.pace = .window(1)
+            $0.warmupNanoseconds = 0
             $0.durationNanoseconds = 1_000_000_000
         }
         #expect(report.isGood)

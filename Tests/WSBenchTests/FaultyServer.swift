@@ -105,7 +105,7 @@ final class FaultyServer: @unchecked Sendable {
         }
     }
 
-    private func takeFrame(_ bytes: inout [UInt8]) -> String? {
+    private func takeFrame(_ bytes: inout [UInt8]) -> [UInt8]? {
         guard bytes.count >= 6 else { return nil }
         var length = Int(bytes[1] & 0x7F)
         var offset = 2
@@ -118,14 +118,13 @@ final class FaultyServer: @unchecked Sendable {
             offset = 10
         }
         guard bytes.count >= offset + 4 + length else { return nil }
-        let mask = Array(bytes[offset..<(offset + 4)])
-        let payload = bytes[(offset + 4)..<(offset + 4 + length)].enumerated().map { $1 ^ mask[$0 & 3] }
+        var payload = Array(bytes[(offset + 4)..<(offset + 4 + length)])
+        for index in 0..<length { payload[index] ^= bytes[offset + (index & 3)] }
         bytes.removeFirst(offset + 4 + length)
-        return String(decoding: payload, as: UTF8.self)
+        return payload
     }
 
-    private func frame(_ text: String) -> [UInt8] {
-        let payload = Array(text.utf8)
+    private func frame(_ payload: [UInt8]) -> [UInt8] {
         var frame: [UInt8] = [0x81]
         if payload.count < 126 {
             frame.append(UInt8(payload.count))
@@ -138,26 +137,27 @@ final class FaultyServer: @unchecked Sendable {
         return frame + payload
     }
 
-    private func handle(_ text: String, _ connection: Int32) {
-        let head = #"{"action":"publish","channel":"c","message":""#
-        if text.hasPrefix(head) {
-            let message = String(text.dropFirst(head.count).dropLast(2))
-            broadcast(message, isProbe: message.hasPrefix("@@9999999999999999"))
-        } else if text.hasPrefix("@@") {
+    private func handle(_ text: [UInt8], _ connection: Int32) {
+        let head = Array(#"{"action":"publish","channel":"c","message":""#.utf8)
+        if text.starts(with: head) {
+            let message = Array(text[head.count..<(text.count - 2)])
+            broadcast(message, isProbe: message.starts(with: Array("@@9999999999999999".utf8)))
+        } else if text.starts(with: Array("@@".utf8)) {
             send(frame(text), to: connection)
         } else {
             subscribers.withLock { $0.append(connection) }
         }
     }
 
-    private func broadcast(_ message: String, isProbe: Bool) {
-        let number =
-            isProbe
-            ? 0
-            : count.withLock {
-                $0 += 1
-                return $0
-            }
+    private func nextNumber() -> Int {
+        count.withLock { count in
+            count += 1
+            return count
+        }
+    }
+
+    private func broadcast(_ message: [UInt8], isProbe: Bool) {
+        let number = isProbe ? 0 : nextNumber()
         let bytes = frame(message)
         for (index, subscriber) in subscribers.withLock({ $0 }).enumerated() {
             guard index == 0, number == Self.faultyMessage || number == Self.faultyMessage + 1 else {
