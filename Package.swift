@@ -103,6 +103,6 @@ let package = Package(
                 "clarion", "ClarionSettings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        tests("WSBench", ["WSBenchCore"]),
+        tests("WSBench", ["WSBenchCore", "CBench"]),
     ]
 )

@@ -1,6 +1,6 @@
-// What both bare loops share: the handshake, and reading the few frames that clients send. The bare loops are the floor
-// that any server can be measured against: they only answer the handshake, remember who subscribed, and send ready frames.
-// They trust their client: one channel, small messages, no pings, no timeouts.
+// What both bare loops share: the handshake, and reading the few frames that clients send. The bare loops are the
+// floor that any server can be measured against: they only answer the handshake, remember who subscribed, and send
+// ready frames. They trust their client: one channel, small messages, no pings, no timeouts.
 #pragma once
 #include <errno.h>
 #include <netinet/in.h>
@@ -63,7 +63,8 @@ static inline size_t bare_answer(const char *request, size_t count, char *answer
     SHA1((unsigned char *)text, (size_t)length, hash);
     EVP_EncodeBlock(accept, hash, sizeof hash);
     return (size_t)snprintf(answer, max,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: %s\r\n\r\n",
         accept);
 }
 
@@ -88,7 +89,8 @@ static inline void bare_append(struct batch *batch, const char *text, size_t cou
     batch->count += head + count;
 }
 
-// Unmasks the frame at the start of `bytes` in place. Its whole length, 0 when it is not whole; the payload in `payload`.
+// Unmasks the frame at the start of `bytes` in place and says where its payload is. Its whole length, 0 when it is
+// not whole.
 static inline size_t bare_frame(char *bytes, size_t count, char **payload, size_t *payload_count) {
     unsigned char *in = (unsigned char *)bytes;
     if (count < 6) return 0;
@@ -114,7 +116,8 @@ enum bare_request { bare_other, bare_subscribe, bare_close };
 // connection everything goes to the batch, which the caller sends back.
 static inline enum bare_request bare_read(
     struct connection *connection, char *bytes, size_t count, struct batch *batch, size_t *used) {
-    static const char publish[] = "{\"action\":\"publish\"", subscribe[] = "{\"action\":\"subscribe\"", message[] = "\"message\":\"";
+    static const char publish[] = "{\"action\":\"publish\"", subscribe[] = "{\"action\":\"subscribe\"";
+    static const char message[] = "\"message\":\"";
     enum bare_request asked = bare_other;
     size_t done = 0, step, length;
     char *payload;

@@ -174,7 +174,8 @@ static void complete(int listener, const struct io_uring_cqe *cqe) {
 
 static void set_up(void) {
     struct io_uring_params parameters = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE, .cq_entries = completions_max};
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
+        .cq_entries = completions_max};
     int code = io_uring_queue_init_params(entries, &ring, &parameters);
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -220,7 +221,7 @@ int main(int argc, char **argv) {
             count++;
         }
         io_uring_cq_advance(&ring, count);
-        // The next batch starts when the kernel is done with the last: its memory is free and no reader is out of order.
+        // The next batch starts when the kernel is done with the last: its memory is free, no reader is out of order.
         if (sending == 0 && batches[filling].count > 0) {
             struct batch *batch = &batches[filling];
             filling = !filling;

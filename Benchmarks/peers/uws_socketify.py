@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A peer for wsbench: uWebSockets' C++ core, driven through socketify (PyPI, needs Debian libuv1).
 
-Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone) and echoes on /echo. Python runs once
-per message that a client sends, never per delivery, and only slices bytes; the fan-out is uWebSockets' own.
+Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone), as much of the Pusher protocol on
+/app/app-key as a client event needs, and echoes on /echo. Python runs once per message that a client sends, never per
+delivery, and only slices bytes; the fan-out is uWebSockets' own.
 Usage: uws_socketify.py PORT
 """
 import sys
@@ -12,6 +13,10 @@ from socketify import App, AppListenOptions, CompressOptions, OpCode
 PUBLISH = b'{"action":"publish"'
 SUBSCRIBE = b'{"action":"subscribe"'
 MESSAGE = b'"message":"'
+ESTABLISHED = (
+    b'{"event":"pusher:connection_established",'
+    b'"data":"{\\"socket_id\\":\\"1.1\\",\\"activity_timeout\\":120}"}')
+SUBSCRIBED = b'{"event":"pusher_internal:subscription_succeeded","channel":"%s","data":"{}"}'
 
 
 def field(message, key):
@@ -31,6 +36,21 @@ def on_message(ws, message, opcode):
         ws.subscribe(field(message, b'"channel":"').decode())
 
 
+def on_pusher_open(ws):
+    ws.send(ESTABLISHED, OpCode.TEXT)
+
+
+def on_pusher(ws, message, opcode):
+    if not isinstance(message, bytes):
+        message = message.encode()
+    channel = field(message, b'"channel":"')
+    if message.startswith(b'{"event":"client-'):
+        app.publish(channel, message, OpCode.TEXT)
+    elif message.startswith(b'{"event":"pusher:subscribe"'):
+        ws.subscribe(channel.decode())
+        ws.send(SUBSCRIBED % channel, OpCode.TEXT)
+
+
 def on_echo(ws, message, opcode):
     ws.send(message, opcode)
 
@@ -44,6 +64,7 @@ common = {
     "max_backpressure": 64 * 1024 * 1024,
 }
 app.ws("/ws", {**common, "message": on_message})
+app.ws("/app/app-key", {**common, "open": on_pusher_open, "message": on_pusher})
 app.ws("/echo", {**common, "message": on_echo})
 app.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda config: print("listening", flush=True))
 app.run()

@@ -73,7 +73,7 @@ int cbench_connect(const struct cbench_address *address, int source, int timeout
     if (fd < 0) return -errno;
     int one = 1;
     struct timeval limit = {timeout_milliseconds / 1000, (timeout_milliseconds % 1000) * 1000};
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    cbench_set_nodelay(fd);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (source > 0) {
@@ -94,6 +94,11 @@ failed:;
 _Static_assert(cbench_would_block == EAGAIN, "the header states the value for Swift");
 
 void cbench_close(int fd) { close(fd); }
+
+void cbench_set_nodelay(int fd) {
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
 
 int cbench_set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL, 0);

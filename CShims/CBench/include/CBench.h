@@ -31,6 +31,8 @@ int cbench_connect(const struct cbench_address *address, int source, int timeout
 void cbench_close(int fd);
 /// The errno of a socket that has nothing to give or no room to take.
 enum { cbench_would_block = 11 };
+/// Lets small writes leave at once.
+void cbench_set_nodelay(int fd);
 /// Makes a socket non-blocking. 0, or an errno.
 int cbench_set_nonblocking(int fd);
 /// recv(2) without blocking on a non-blocking socket: bytes, 0 at the end, or -errno. EINTR is retried.

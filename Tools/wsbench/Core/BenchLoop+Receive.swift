@@ -21,7 +21,8 @@ extension BenchLoop {
             unsafe buffer.copyMemory(from: leftovers + index * Self.leftoverStride, byteCount: leftoverBytes)
             unsafe subscriber.pointee.leftoverBytes = 0
         }
-        let got = unsafe cbench_receive(subscriber.pointee.descriptor, buffer + leftoverBytes, bufferBytes - leftoverBytes)
+        let got = unsafe cbench_receive(
+            subscriber.pointee.descriptor, buffer + leftoverBytes, bufferBytes - leftoverBytes)
         guard got > 0 else {
             unsafe subscriber.pointee.leftoverBytes = Int16(leftoverBytes)
             if got != -Int(cbench_would_block) { lose(index) }
@@ -132,7 +133,8 @@ extension BenchLoop {
             }
             return false
         }
-        guard channel >= 0, sequence > 0, reading.expected != Subscriber.unproved, sequence <= newest(index, channel) else {
+        guard channel >= 0, sequence > 0, reading.expected != Subscriber.unproved, sequence <= newest(index, channel)
+        else {
             faults.foreign += 1
             return false
         }
@@ -170,11 +172,14 @@ extension BenchLoop {
         unsafe subscribers[index].leftoverBytes = Int16(bytes.count)
     }
 
-    /// Remembers the marker of a payload that is longer than what has been read, in the connection's leftover slot, which
-    /// is free as long as bytes are skipped. Without a marker the slot holds none, and the text counts as unmarked later.
+    /// Remembers the marker of a payload that is longer than what has been read, in the connection's leftover slot,
+    /// which is free as long as bytes are skipped. Without a marker the slot holds none, and the text counts as
+    /// unmarked later.
     private mutating func hold(_ index: Int, _ payload: UnsafeRawBufferPointer, skipping: Int) {
         unsafe subscribers[index].skipBytes = skipping
-        if unsafe Marker.sequence(in: payload, at: markerOffset) == nil { markerOffset = unsafe Marker.find(in: payload) ?? 0 }
+        if unsafe Marker.sequence(in: payload, at: markerOffset) == nil {
+            markerOffset = unsafe Marker.find(in: payload) ?? 0
+        }
         unsafe (leftovers + index * Self.leftoverStride).copyMemory(
             from: payload.baseAddress! + markerOffset, byteCount: Marker.byteCount)
     }

@@ -5,8 +5,8 @@ import Synchronization
 /// One thread of the load generator: an epoll loop over its share of the connections.
 ///
 /// Everything that is touched per message lives in this structure or behind its pointers; it is itself reached by a
-/// pointer, so that no reference is counted and no exclusivity is checked on the way of a message. The receive buffer is
-/// shared by all connections and parsed in place.
+/// pointer, so that no reference is counted and no exclusivity is checked on the way of a message. The receive buffer
+/// is shared by all connections and parsed in place.
 @safe struct BenchLoop {
     /// Events taken per wait: few enough that the publisher soon has its turn again.
     static let eventsMax = 512
@@ -70,7 +70,8 @@ import Synchronization
         for channel in 0..<plan.channels { unsafe (frontiers + channel).initialize(to: Frontier(span: frontierSpan)) }
         for (slot, (connection, channel)) in connections.enumerated() {
             let subscriber = Subscriber(
-                expected: plan.shape == .echo ? 1 : Subscriber.unproved, skipBytes: 0, descriptor: connection.descriptor,
+                expected: plan.shape == .echo ? 1 : Subscriber.unproved, skipBytes: 0,
+                descriptor: connection.descriptor,
                 leftoverBytes: Int16(connection.leftover.count), channel: Int16(channel))
             unsafe (subscribers + slot).initialize(to: subscriber)
             unsafe connection.leftover.withUnsafeBytes { bytes in
@@ -198,16 +199,20 @@ import Synchronization
 
     /// Books what each subscriber still waited for. The loop must have ended.
     mutating func closeBooks() {
-        for index in 0..<count where unsafe subscribers[index].channel >= 0 && subscribers[index].expected != Subscriber.unproved {
+        for index in 0..<count
+        where unsafe subscribers[index].channel >= 0 && subscribers[index].expected != Subscriber.unproved {
             let published =
-                unsafe echo?.newest(index) ?? board.published[Int(subscribers[index].channel)].load(ordering: .acquiring)
+                unsafe echo?.newest(index)
+                ?? board.published[Int(subscribers[index].channel)].load(ordering: .acquiring)
             unsafe ledger.close(expected: subscribers[index].expected, published: published)
         }
     }
 
     /// Closes the connections and gives all memory back. The value must not be used any more.
     mutating func free() {
-        for index in 0..<count where unsafe subscribers[index].descriptor >= 0 { unsafe cbench_close(subscribers[index].descriptor) }
+        for index in 0..<count where unsafe subscribers[index].descriptor >= 0 {
+            unsafe cbench_close(subscribers[index].descriptor)
+        }
         cbench_close(epoll)
         publisher?.free()
         echo?.free()

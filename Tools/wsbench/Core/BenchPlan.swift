@@ -10,9 +10,11 @@ public enum BenchShape: String, Sendable {
 
 /// When the next message is sent.
 public enum BenchPace: Equatable, Sendable {
-    /// Closed loop: so many messages are in flight (per channel; per connection for echo), and one more is sent as one completes.
+    /// Closed loop: so many messages are in flight (per channel; per connection for echo), and one more is sent as
+    /// one completes.
     case window(Int)
-    /// Open loop: so many messages a second whatever the server does; latency counts from when each should have been sent.
+    /// Open loop: so many messages a second whatever the server does; latency counts from when each should have been
+    /// sent.
     case rate(Double)
 }
 
@@ -42,8 +44,8 @@ public struct BenchPlan: Sendable {
     public var textBytes: Int
     /// When the next message is sent.
     public var pace: BenchPace
-    /// Fan-out in a closed loop: the next window is sent whole, when all of the last one is complete, instead of one message
-    /// as each completes. It is how a publisher that writes in bursts looks to the server.
+    /// Fan-out in a closed loop: the next window is sent whole, when all of the last one is complete, instead of one
+    /// message as each completes. It is how a publisher that writes in bursts looks to the server.
     public var sendsBursts: Bool
     /// How long the server warms up before anything is counted.
     public var warmupNanoseconds: UInt64
@@ -111,12 +113,15 @@ public struct BenchPlan: Sendable {
         if case .rate = pace { try require(!sendsBursts, "bursts need a window") }
         try require(!sendsBursts || shape == .fanout, "only fanout can send in bursts")
         try require(
-            (dialect == .raw) == (shape == .echo), "echo speaks the protocol raw, and fanout and idle one that can subscribe")
+            (dialect == .raw) == (shape == .echo),
+            "echo speaks the protocol raw, and fanout and idle one that can subscribe")
     }
 }
 
 /// Splits a URL of the form `ws://host[:port][/path]`.
-public func splitURL(_ url: String, usualPath: String) throws(BenchPlanError) -> (host: String, port: UInt16, path: String) {
+public func splitURL(_ url: String, usualPath: String) throws(BenchPlanError) -> (
+    host: String, port: UInt16, path: String
+) {
     let scheme = "ws://"
     guard url.hasPrefix(scheme) else { throw BenchPlanError(description: "the URL must start with \(scheme)") }
     let rest = url.dropFirst(scheme.count)

@@ -22,7 +22,8 @@ enum BenchPhase: UInt32 {
     let measureEnd = Atomic<UInt64>(.max)
     /// When time started to count, on the monotonic clock.
     let epoch: UInt64
-    /// The newest sequence of each channel. Owned by the board for the life of the process: loops read it until they are joined.
+    /// The newest sequence of each channel. Owned by the board for the life of the process: loops read it until they
+    /// are joined.
     let published: UnsafeMutablePointer<Atomic<UInt64>>
     let channels: Int
     let loops: [LoopBoard]
@@ -73,8 +74,8 @@ enum BenchPhase: UInt32 {
     let wantsPercentiles = Atomic<Bool>(false)
     let p50 = Atomic<UInt64>(0)
     let p99 = Atomic<UInt64>(0)
-    /// For each channel the lowest sequence that one of the loop's subscribers still expects; `UInt64.max` without a subscriber.
-    /// Owned by the board for the life of the process.
+    /// For each channel the lowest sequence that one of the loop's subscribers still expects; `UInt64.max` without a
+    /// subscriber. Owned by the board for the life of the process.
     let frontiers: UnsafeMutablePointer<Atomic<UInt64>>
     /// An eventfd that ends the loop's wait.
     let wake: Int32

@@ -7,7 +7,8 @@ struct OpenConnection {
     var leftover: [UInt8]
 }
 
-/// Opens connections and shakes hands (RFC 6455, section 4), a batch at a time so that the server can work on many at once.
+/// Opens connections and shakes hands (RFC 6455, section 4), a batch at a time so that the server can work on many at
+/// once.
 struct Connector {
     /// Connections that wait for the server's answer at the same time; below the usual length of a listen queue.
     static let batchMax = 128
@@ -27,7 +28,9 @@ struct Connector {
     init(plan: BenchPlan) throws(BenchPlanError) {
         var address = cbench_address()
         let code = unsafe cbench_resolve(plan.host, plan.port, &address)
-        guard code == 0 else { throw BenchPlanError(description: "the host \(plan.host) cannot be resolved (code \(code))") }
+        guard code == 0 else {
+            throw BenchPlanError(description: "the host \(plan.host) cannot be resolved (code \(code))")
+        }
         self.address = address
         spreadsSources = unsafe plan.connections > BenchPlan.connectionsPerAddress && cbench_is_loopback(&address) != 0
         let host = plan.host.contains(":") ? "[\(plan.host)]" : plan.host
@@ -98,9 +101,13 @@ struct Connector {
             let piece = unsafe [UInt8](unsafeUninitializedCapacity: 2_048) { buffer, count in
                 count = unsafe max(0, cbench_receive(descriptor, buffer.baseAddress, 2_048))
             }
-            if piece.isEmpty { return .failure(BenchPlanError(description: "the server closed or kept silent in the handshake")) }
+            if piece.isEmpty {
+                return .failure(BenchPlanError(description: "the server closed or kept silent in the handshake"))
+            }
             bytes += piece
-            guard let split = bytes.indices.dropLast(3).first(where: { Array(bytes[$0..<($0 + 4)]) == end }) else { continue }
+            guard let split = bytes.indices.dropLast(3).first(where: { Array(bytes[$0..<($0 + 4)]) == end }) else {
+                continue
+            }
             let head = String(decoding: bytes[..<split], as: UTF8.self)
             let status = head.prefix { $0 != "\r\n" }
             guard head.hasPrefix("HTTP/1.1 101") else {

@@ -4,7 +4,8 @@
 /// position that is occupied is the frontier, and everything before it is complete. A move costs two additions however
 /// many messages it spans, which is why completion needs no counter per message and no atomic per delivery.
 ///
-/// Invariant: `counts[p & mask]` subscribers expect sequence `p`, for `frontier <= p <= frontier + mask`; their sum is `members`.
+/// Invariant: `counts[p & mask]` subscribers expect sequence `p`, for `frontier <= p <= frontier + mask`; their sum
+/// is `members`.
 @safe struct Frontier {
     /// The lowest sequence that some subscriber still expects.
     private(set) var position: UInt64 = 1

@@ -20,7 +20,9 @@ struct ProcessProbe: Sendable {
         guard !processes.isEmpty else { return nil }
         var total: UInt64 = 0
         for process in processes {
-            guard let text = Self.read("/proc/\(process)/stat"), let ticks = Self.cpuTicks(inStat: text) else { return nil }
+            guard let text = Self.read("/proc/\(process)/stat"), let ticks = Self.cpuTicks(inStat: text) else {
+                return nil
+            }
             total += ticks * 1_000_000_000 / UInt64(cbench_ticks_per_second())
         }
         return total
@@ -35,7 +37,9 @@ struct ProcessProbe: Sendable {
             if let rollup, let resident = Self.kilobytes("Rss:", in: rollup) {
                 sum.residentBytes += resident * 1_024
                 sum.proportionalBytes += (Self.kilobytes("Pss:", in: rollup) ?? 0) * 1_024
-            } else if let status = Self.read("/proc/\(process)/status"), let resident = Self.kilobytes("VmRSS:", in: status) {
+            } else if let status = Self.read("/proc/\(process)/status"),
+                let resident = Self.kilobytes("VmRSS:", in: status)
+            {
                 sum.residentBytes += resident * 1_024
             } else {
                 return nil

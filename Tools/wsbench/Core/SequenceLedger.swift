@@ -22,7 +22,8 @@ struct SequenceLedger {
     /// Messages that came after a later one.
     private(set) var reordered: UInt64 = 0
 
-    /// How many missing messages are remembered one by one; beyond them a late message counts as doubled, and lost stays.
+    /// How many missing messages are remembered one by one; beyond them a late message counts as doubled, and lost
+    /// stays.
     static let missingMax = 1 << 20
 
     private struct Missing: Hashable {

@@ -1,5 +1,5 @@
-/// The head of a frame that a server sent (RFC 6455, section 5.2). Written apart from the server's own parser so that an
-/// error in one is not hidden by the same error in the other.
+/// The head of a frame that a server sent (RFC 6455, section 5.2). Written apart from the server's own parser so that
+/// an error in one is not hidden by the same error in the other.
 struct ServerFrame: Equatable, Sendable {
     /// What the head says, or why it says nothing.
     enum Outcome: Equatable, Sendable {

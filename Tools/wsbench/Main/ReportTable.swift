@@ -23,9 +23,11 @@ enum ReportTable {
         }
         if let latency = report.latency {
             let parts = [
-                ("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99), ("p99.9", latency.p999), ("max", latency.max),
+                ("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99), ("p99.9", latency.p999),
+                ("max", latency.max),
             ]
-            lines.append(("latency", parts.map { "\($0.0) \(number($0.1, decimals: 0))" }.joined(separator: "  ") + "  µs"))
+            lines.append(
+                ("latency", parts.map { "\($0.0) \(number($0.1, decimals: 0))" }.joined(separator: "  ") + "  µs"))
         }
         if let memory = report.memory {
             let each = number(memory.residentBytesPerConnection, decimals: 0)
@@ -37,7 +39,8 @@ enum ReportTable {
         lines.append(("lost", "\(report.lost), doubled \(report.doubled), reordered \(report.reordered)"))
         lines += faults(report)
         let width = lines.map(\.0.count).max() ?? 0
-        return lines.map { "\($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }.joined(separator: "\n")
+        return lines.map { "\($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }.joined(
+            separator: "\n")
     }
 
     private static func faults(_ report: BenchReport) -> [(String, String)] {

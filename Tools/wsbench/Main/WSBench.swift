@@ -39,10 +39,13 @@ struct CommonOptions: ParsableArguments {
         var plan = BenchPlan(shape: shape, dialect: dialect, host: place.host, port: place.port, path: place.path)
         plan.connections = connections
         plan.threads = threads
-        plan.processors = try processors?.split(separator: ",").map { text in
-            guard let number = Int32(text), number >= 0 else { throw ValidationError("--cpu: \(text) is no processor") }
-            return number
-        } ?? []
+        plan.processors =
+            try processors?.split(separator: ",").map { text in
+                guard let number = Int32(text), number >= 0 else {
+                    throw ValidationError("--cpu: \(text) is no processor")
+                }
+                return number
+            } ?? []
         plan.serverProcesses = serverProcesses
         plan.showsProgress = isatty(2) == 1
         return plan
