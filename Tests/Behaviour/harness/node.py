@@ -88,14 +88,14 @@ VARIANTS = [Variant(b, w) for b in ("uring", "epoll") for w in (1, 4)]
 class Node:
     """A running node."""
 
-    def __init__(self, settings: Settings, variant: Variant, *, wait: bool = True, command: list[str] | None = None,
+    def __init__(self, settings: Settings, variant: Variant, *, wait: bool = True, port: int | None = None,
                  before_exec: Callable[[], None] | None = None) -> None:
         self.settings, self.variant = settings, variant
-        self.port = free_port()
+        self.port = port or free_port()
         self.stderr = tempfile.TemporaryFile()
         self.stdout = tempfile.TemporaryFile()
-        arguments = command or [str(binary()), "start", "--host", HOST, "--port", str(self.port), "--workers", str(variant.workers),
-                                "--backend", variant.backend, *settings.flags]
+        arguments = [str(binary()), "start", "--host", HOST, "--port", str(self.port), "--workers", str(variant.workers),
+                     "--backend", variant.backend, *settings.flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("REVERB_", "CLARION_"))}
         environment |= dict(settings.environment)
 
