@@ -1,0 +1,263 @@
+"""/metrics: the format, and that everything odd is counted where it happened."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from harness import frames
+from harness.client import WebSocket, upgrade_request, wait_until
+from harness.frames import CONTINUATION, PING, TEXT, frame
+from harness.node import GOOD_ORIGIN, USUAL, Node
+from harness.pusher import PusherClient, api, trigger
+
+REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "messageTooBig", "tooManyFragments",
+           "messageTimeout", "controlFlood", "unsupportedData", "policy", "rateLimited", "originRefused", "unknownApplication", "applicationFull",
+           "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "shutdown", "internalError"]
+
+
+def test_format(node: Node) -> None:
+    """Prometheus text, version 0.0.4: types, helps, names, no sample twice, families together (the reader checks each line)."""
+    response = node.request("GET", "/metrics")
+    assert response.status == 200
+    assert response.fields["content-type"].startswith("text/plain; version=0.0.4")
+    metrics = node.metrics()
+    for family in metrics.families.values():
+        assert family.kind != "untyped" and family.help, family.name
+        assert family.samples, f"{family.name} has no sample"
+        if family.kind == "counter":
+            assert family.name.endswith("_total"), f"{family.name} is a counter"
+            assert all(s[2] >= 0 for s in family.samples)
+    assert any(n.startswith("process_") for n in metrics.families)
+
+
+def test_total_and_per_worker(node: Node) -> None:
+    """Each number is there for each worker and for all of them, and they add up."""
+    clients = [node.realtime(f"c{n}") for n in range(12)]
+    wait_until(lambda: node.metrics().value("sockets", "open") >= 12, "they are counted")
+    metrics = node.metrics()
+    pairs = 0
+    for name, family in metrics.families.items():
+        if not name.startswith("clarion_worker_"):
+            continue
+        whole = metrics.families[name.replace("clarion_worker_", "clarion_")]
+        pairs += 1
+        workers = {s[1]["worker"] for s in family.samples}
+        assert workers == {str(n) for n in range(node.variant.workers)}, name
+        for _, labels, value in whole.samples:
+            parts = [s[2] for s in family.samples if {k: v for k, v in s[1].items() if k != "worker"} == labels]
+            assert parts and sum(parts) == value, (name, labels)
+    assert pairs >= 20
+    info = metrics.families["clarion_info"].samples[0]
+    assert info[1]["backend"] == node.variant.backend and info[1]["workers"] == str(node.variant.workers) and info[1]["version"]
+    for client in clients:
+        client.close()
+
+
+def test_counts_of_a_conversation(node: Node) -> None:
+    """What went through is what is counted."""
+    client, source = PusherClient(node), PusherClient(node)
+    client.subscribe("counted")
+    source.subscribe("counted")
+    before = node.metrics()
+    for number in range(10):
+        assert trigger(node, "counted", data=str(number)).status == 200
+    assert len(client.sync()) == 10 and len(source.sync()) == 10
+    after = node.metrics()
+
+    def grown(*words: str) -> float:
+        return after.value(*words) - before.value(*words)
+
+    assert grown("publishes") == 10
+    assert grown("ordered") == 10
+    assert grown("deliveries") == 20
+    assert grown("messages_in") == 2
+    assert grown("messages_out") == 22
+    assert grown("bytes_in") > 1000 and grown("bytes_out") > 1000
+    assert grown("http_requests") == 11  # the reading before is counted behind itself
+    assert after.value("subscriptions") >= 2 and after.value("channels") >= 1
+    assert trigger(node, "nobody-here").status == 200
+    assert node.metrics().value("unheard") == after.value("unheard") + 1
+    client.close()
+    source.close()
+
+
+def test_every_reason_has_a_sample(node: Node) -> None:
+    """A closed set, all of it from the start, so that a rate can be taken."""
+    metrics = node.metrics()
+    for reason in REASONS:
+        metrics.closes(reason)
+
+
+def open_echo(node: Node) -> WebSocket:
+    client = node.echo()
+    client.text("x")
+    client.expect(TEXT, b"x")
+    return client
+
+
+def after_close(client: WebSocket) -> None:
+    """Reads to the end, answering the close."""
+    _, closed = client.drain_to_close()
+    if closed is not None:
+        client.send_if_open(frames.close(closed.code))
+    client.close()
+
+
+def provoke_peer_closed(node: Node) -> None:
+    open_echo(node).say_goodbye()
+
+
+def provoke_peer_vanished(node: Node) -> None:
+    open_echo(node).close()
+
+
+def provoke_peer_reset(node: Node) -> None:
+    open_echo(node).reset()
+
+
+def provoke_http_done(node: Node) -> None:
+    node.request("GET", "/up")
+
+
+def provoke_bad_request(node: Node) -> None:
+    with node.send(b"NONSENSE\r\n\r\n") as connection:
+        connection.read_rest()
+
+
+def provoke_protocol_error(node: Node) -> None:
+    client = open_echo(node)
+    client.send(frame(TEXT, "x", mask=None))
+    after_close(client)
+
+
+def provoke_invalid_utf8(node: Node) -> None:
+    client = open_echo(node)
+    client.send(frame(TEXT, b"\xff"))
+    after_close(client)
+
+
+def provoke_message_too_big(node: Node) -> None:
+    client = open_echo(node)
+    client.send(frame(TEXT, b"", declared=1 << 30))
+    after_close(client)
+
+
+def provoke_too_many_fragments(node: Node) -> None:
+    client = open_echo(node)
+    client.send(frame(TEXT, "", fin=False) + frame(CONTINUATION, "", fin=False) * 100)
+    after_close(client)
+
+
+def provoke_control_flood(node: Node) -> None:
+    client = open_echo(node)
+    client.send(frame(PING) * 200)
+    after_close(client)
+
+
+def provoke_unsupported_data(node: Node) -> None:
+    client = PusherClient(node)
+    client.send(frame(frames.BINARY, "{}"))
+    after_close(client)
+
+
+def provoke_origin_refused(node: Node) -> None:
+    with node.send(upgrade_request("/ws", node.port, origin="http://evil.example")[0]) as connection:
+        connection.read_rest()
+
+
+def provoke_unknown_application(node: Node) -> None:
+    after_close(PusherClient(node, key="nobody", establish=False))
+
+
+def provoke_bad_protocol_version(node: Node) -> None:
+    after_close(PusherClient(node, query="protocol=2", establish=False))
+
+
+PROVOKED = {"peerClosed": provoke_peer_closed, "peerVanished": provoke_peer_vanished, "peerReset": provoke_peer_reset, "httpDone": provoke_http_done,
+            "badRequest": provoke_bad_request, "protocolError": provoke_protocol_error, "invalidUTF8": provoke_invalid_utf8,
+            "messageTooBig": provoke_message_too_big, "tooManyFragments": provoke_too_many_fragments, "controlFlood": provoke_control_flood,
+            "unsupportedData": provoke_unsupported_data, "originRefused": provoke_origin_refused, "unknownApplication": provoke_unknown_application,
+            "badProtocolVersion": provoke_bad_protocol_version}
+"""The others need time or settings of their own and are checked where they are provoked: messageTimeout, slowConsumer, pongTimeout,
+headTimeout, rateLimited, applicationFull, outboxFull, nodeFull."""
+
+
+@pytest.mark.parametrize("reason", PROVOKED)
+def test_reasons(node: Node, reason: str) -> None:
+    """One provocation, one more of this reason, and of no other but httpDone (which the readings themselves are)."""
+    before = node.metrics()
+    PROVOKED[reason](node)
+    wait_until(lambda: node.metrics().closes(reason) > before.closes(reason), f"{reason} is counted", timeout=5)
+    after = node.metrics()
+    for other in REASONS:
+        if other not in (reason, "httpDone"):
+            assert after.closes(other) == before.closes(other), f"{reason} also counted as {other}"
+    if reason != "httpDone":
+        assert after.closes(reason) == before.closes(reason) + 1
+
+
+FULL = USUAL.with_environment(CLARION_LIMITS_CONNECTIONS_MAX="20", CLARION_LIMITS_CHANNELS_PER_CONNECTION_MAX="5")
+
+
+@pytest.mark.settings(FULL)
+def test_node_full(node: Node) -> None:
+    """At its most connections the node refuses or delays, counts it, and takes new ones when places are free."""
+    refused = node.metrics().value("accepts_refused")
+    clients: list[WebSocket] = []
+    most = 20 * node.variant.workers
+    for _ in range(most + 60):
+        try:
+            clients.append(WebSocket(node.port, "/ws", origin=GOOD_ORIGIN, timeout=2))
+        except (EOFError, OSError, TimeoutError):
+            continue
+    assert 10 <= len(clients) <= most
+    for client in clients:
+        assert client.is_alive()
+        client.close()
+
+    def reading() -> bool:
+        try:
+            return node.metrics().value("accepts_refused") > refused
+        except (EOFError, OSError):
+            return False
+
+    wait_until(reading, "refusals are counted, and new connections are served")
+
+
+@pytest.mark.settings(FULL)
+def test_refused_subscriptions(node: Node) -> None:
+    refused = node.metrics().value("subscriptions_refused")
+    with PusherClient(node) as client:
+        client.subscribe(*(f"c{n}" for n in range(5)))
+        client.event("pusher:subscribe", {"channel": "c5"})
+        assert [g["event"] for g in client.sync()] == ["pusher:error"]
+    assert node.metrics().value("subscriptions_refused") == refused + 1
+
+
+def test_responses_by_class(node: Node) -> None:
+    def responses(kind: str) -> float:
+        metrics = node.metrics()
+        return metrics.total([s for s in metrics.families["clarion_http_responses_total"].samples if s[1].get("class") == kind])
+
+    before = responses("4xx"), responses("2xx")
+    for _ in range(3):
+        assert node.request("GET", "/nowhere").status == 404
+        assert api(node, "GET", "/channels", secret="wrong").status == 401
+    assert responses("4xx") == before[0] + 6
+    assert responses("2xx") > before[1]
+
+
+def test_cardinality(node: Node) -> None:
+    """3.22: names that clients choose never become labels or lines of the log."""
+    count, lines = len(re.findall(r"\n", node.metrics().text)), len(node.output().splitlines())
+    with PusherClient(node) as client:
+        for number in range(90):
+            client.event("pusher:subscribe", {"channel": f"cardinal-{number}"})
+            client.event("client-x", {}, channel=f"cardinal-{number}")
+        client.text("rubbish\r\nforged log line")
+        client.sync()
+        text = node.metrics().text
+    assert "cardinal" not in text and len(re.findall(r"\n", text)) <= count + 2
+    assert len(node.output().splitlines()) - lines < 20

@@ -1,0 +1,325 @@
+"""Readers that do not read, crowds that come and go, pauses (hardening section 4)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from conftest import is_sanitized
+from harness import frames
+from harness.client import RawSocket, WebSocket, wait_until
+from harness.node import GOOD_ORIGIN, USUAL, VARIANTS, Node
+from harness.pusher import PusherClient, trigger
+
+MIB = 1 << 20
+SMALL_LOG = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 10), CLARION_LIMITS_CLOSE_SECONDS="10",
+                                   CLARION_LIMITS_SLOW_CONSUMER_SECONDS="3")
+SKIP = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 10), CLARION_LIMITS_SLOW_CONSUMER_POLICY="skip",
+                              CLARION_LIMITS_SLOW_CONSUMER_SECONDS="600")
+CONFLATE = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 10), CLARION_LIMITS_SLOW_CONSUMER_POLICY="conflate",
+                                  CLARION_LIMITS_SLOW_CONSUMER_SECONDS="600")
+TINY = dict(receive_buffer=4096, segment=536)
+"""A client whose kernel, and whose peer's kernel, buffer next to nothing."""
+
+
+def publisher(node: Node) -> WebSocket:
+    """One who publishes on /ws."""
+    return WebSocket(node.port, "/ws", origin=GOOD_ORIGIN)
+
+
+def publish(client: WebSocket, channel: str, number: int, size: int) -> None:
+    """Publishes a numbered message of some size."""
+    client.json({"action": "publish", "channel": channel, "message": f"{number:08d}" + "x" * (size - 8)})
+
+
+def read_numbers(client: WebSocket, count: int) -> list[int]:
+    """The numbers of so many messages."""
+    return [int(client.read_message()[:8]) for _ in range(count)]
+
+
+@pytest.mark.settings(SMALL_LOG)
+def test_one_stops_reading(node: Node) -> None:
+    """4.1: others get everything in order; the one who stopped gets what came before, without a gap, then a close that says why."""
+    memory, slow = node.resident_bytes(), node.metrics().closes("slowConsumer")
+    good = [node.realtime("news") for _ in range(20)]
+    stopped = node.realtime("news", "else", **TINY)
+    for client in [*good, stopped]:
+        node.heard(client, "news")
+    total, size = 2000, 2000
+    seen = [0] * len(good)
+
+    def read(index: int) -> None:
+        while seen[index] < total:
+            number = int(good[index].read_message()[:8])
+            if number != seen[index]:
+                return
+            seen[index] += 1
+
+    readers = [threading.Thread(target=read, args=(k,)) for k in range(len(good))]
+    for reader in readers:
+        reader.start()
+    source = publisher(node)
+    for number in range(total):
+        publish(source, "news", number, size)
+        while number - min(seen) > 10:  # what is in flight fits the small log
+            assert all(reader.is_alive() or at == total for reader, at in zip(readers, seen)), f"good readers ended at {seen}"
+            time.sleep(0.0005)
+    for reader in readers:
+        reader.join(60)
+    assert seen == [total] * len(good)
+    wait_until(lambda: node.metrics().closes("slowConsumer") == slow + 1, "the reason is counted")
+    before, closed = stopped.drain_to_close()
+    numbers = [int(f.payload[:8]) for f in before if f.opcode < 8 and not f.payload.startswith(b"probe")]
+    assert numbers == list(range(len(numbers))), "a hidden gap"
+    assert len(numbers) < total
+    assert closed is not None and closed.code in (None, 1013), closed
+    stopped.expect_end()
+    if not is_sanitized():
+        assert node.resident_bytes() - memory < 4 * MIB
+    for client in good:
+        assert client.is_alive()
+        client.close()
+
+
+@pytest.mark.settings(SMALL_LOG)
+def test_pusher_client_stops_reading(node: Node) -> None:
+    """4.1, 4.4: the Pusher protocol closes with 4100: reconnect after a second. A ping's pong overtakes no data, but the close comes."""
+    stopped, good = PusherClient(node, **TINY), PusherClient(node)
+    stopped.subscribe("room")
+    good.subscribe("room")
+    total = 400
+    seen: list[int] = []
+    reader = threading.Thread(target=lambda: seen.extend(json.loads(good.read_json()["data"])["n"] for _ in range(total)))
+    reader.start()
+    for number in range(total):
+        assert trigger(node, "room", data={"n": number, "pad": "x" * 3000}).status == 200
+    reader.join(60)
+    assert seen == list(range(total))
+    before, closed = stopped.drain_to_close()
+    texts = [json.loads(f.payload) for f in before if f.opcode < 8]
+    errors = [t for t in texts if t["event"] == "pusher:error"]
+    numbers = [json.loads(t["data"])["n"] for t in texts if t["event"] == "my-event"]
+    assert numbers == list(range(len(numbers))) and len(numbers) < total
+    assert closed is not None and closed.code == 4100, closed
+    assert all(texts.index(e) >= len(texts) - 1 for e in errors), "data behind the error"
+    stopped.expect_end()
+
+
+@pytest.mark.settings(SMALL_LOG)
+def test_takes_nothing_for_long(every_node: list[Node]) -> None:
+    """4.1: a reader that takes nothing is closed after the time for it (3 s here), though the log has not passed it."""
+    waiting = []
+    for node in every_node:
+        slow = node.metrics().closes("slowConsumer")
+        stopped = PusherClient(node, **TINY)
+        stopped.subscribe("calm")
+        for _ in range(14):
+            assert trigger(node, "calm", data="x" * 4000).status == 200
+        waiting.append((node, slow, stopped))
+    for node, slow, stopped in waiting:
+        wait_until(lambda: node.metrics().closes("slowConsumer") == slow + 1, f"{node}: closed by age", timeout=15)
+        _, closed = stopped.drain_to_close()
+        assert closed is None or closed.code == 4100
+
+
+@pytest.mark.settings(SKIP)
+def test_skip(node: Node) -> None:
+    """Policy skip: the reader that stopped stays, loses, and goes on with the newest; each message at most once, in order; counted."""
+    stopped = node.realtime("news", **TINY)
+    node.heard(stopped, "news")
+    total = 500
+    source = publisher(node)
+    skipped = node.metrics().value("skip")
+    for number in range(total):
+        publish(source, "news", number, 2000)
+        if number % 10 == 0:
+            assert source.is_alive()
+    numbers = [int(stopped.read_message()[:8])]
+    while numbers[-1] != total - 1:
+        numbers.append(int(stopped.read_message()[:8]))
+    assert numbers == sorted(set(numbers)) and len(numbers) < total
+    wait_until(lambda: node.metrics().value("skip") == skipped + total - len(numbers), "each lost message is counted")
+    assert stopped.is_alive()
+
+
+@pytest.mark.settings(CONFLATE)
+def test_conflate(node: Node) -> None:
+    """Policy conflate: once behind, only the newest waits."""
+    stopped = node.realtime("news", **TINY)
+    node.heard(stopped, "news")
+    total = 500
+    source = publisher(node)
+    for number in range(total):
+        publish(source, "news", number, 2000)
+        if number % 10 == 0:
+            assert source.is_alive()
+    numbers = [int(stopped.read_message()[:8])]
+    while numbers[-1] != total - 1:
+        numbers.append(int(stopped.read_message()[:8]))
+    assert numbers == sorted(set(numbers)) and len(numbers) < total
+    assert stopped.is_alive()
+
+
+@pytest.mark.settings(SMALL_LOG)
+def test_many_stop_reading(node: Node) -> None:
+    """4.2: three hundred who do not read cost logs, not queues; the node and a good reader go on."""
+    clients = []
+    for _ in range(300):
+        client = PusherClient(node, **TINY)
+        client.subscribe("crowd")
+        clients.append(client)
+    good = PusherClient(node)
+    good.subscribe("crowd")
+    slow, memory, peak = node.metrics().closes("slowConsumer"), node.resident_bytes(), 0
+    total = 100
+    for number in range(total):
+        assert trigger(node, "crowd", data={"n": number, "pad": "x" * 8000}).status == 200
+        assert json.loads(good.read_json()["data"])["n"] == number
+        peak = max(peak, node.resident_bytes())
+    wait_until(lambda: node.metrics().closes("slowConsumer") == slow + 300, "all are closed for it")
+    if not is_sanitized():
+        assert peak - memory < 8 * MIB, f"{(peak - memory) >> 10} KiB for 300 readers who do not read"
+    for client in clients:
+        client.close()
+
+
+def test_replies_that_nobody_reads(node: Node) -> None:
+    """4.1: who asks and does not read fills its own bounded outbox, then the node stops reading or closes; memory stays."""
+    memory = node.resident_bytes()
+    with node.echo(**TINY) as client:
+        client.send_until_blocked(frames.frame(frames.BINARY, b"x" * 50_000), 200 << 20)
+        if not is_sanitized():
+            assert node.resident_bytes() - memory < 24 * MIB
+    with PusherClient(node, **TINY) as pinger:
+        pinger.send_until_blocked(frames.frame(frames.TEXT, '{"event":"pusher:ping","data":{}}') * 100, 40 << 20)
+        if not is_sanitized():
+            assert node.resident_bytes() - memory < 24 * MIB
+    node.check_alive()
+
+
+@pytest.mark.settings(SMALL_LOG)
+def test_close_behind_a_full_queue(node: Node) -> None:
+    """4.4: a client that stopped reading breaks a rule; when it reads again the close code is there."""
+    client = PusherClient(node, **TINY)
+    client.subscribe("full")
+    for _ in range(8):
+        assert trigger(node, "full", data="x" * 4000).status == 200
+    client.send(frames.frame(frames.TEXT, "x", mask=None))
+    time.sleep(0.1)
+    _, closed = client.drain_to_close()
+    assert closed is not None and closed.code == 1002
+
+
+def test_mass_disconnect(node: Node) -> None:
+    """4.6: a thousand vanish at once while new ones come; tables, descriptors and memory go back."""
+    descriptors, metrics = node.descriptor_count(), node.metrics()
+    subscriptions = metrics.value("subscriptions")
+    memory = 0
+    for round_number in range(3):
+        crowd = [node.realtime(f"room{n % 50}", "all") for n in range(1000)]
+        wait_until(lambda: node.metrics().value("subscriptions") == subscriptions + 2000, "all are subscribed")
+        for client in crowd:
+            client.reset()
+        with PusherClient(node) as fresh:
+            fresh.subscribe("x")
+        wait_until(lambda: node.metrics().value("subscriptions") == subscriptions, "all are gone")
+        if round_number == 0:
+            memory = node.resident_bytes()
+    wait_until(lambda: node.descriptor_count() <= descriptors + 4, "descriptors go back")
+    if not is_sanitized():
+        assert node.resident_bytes() - memory < 3 * MIB, "memory grows from crowd to crowd"
+
+
+def test_churn(node: Node) -> None:
+    """4.7: channels created and left by the thousand: tables go back, memory stays."""
+    with PusherClient(node) as client:
+        channels = node.metrics().value("channels")
+        marks = []
+        for batch in range(40):
+            names = [f"churn-{batch}-{n}" for n in range(50)]
+            for _ in range(5):
+                for name in names:
+                    client.event("pusher:subscribe", {"channel": name})
+                for name in names:
+                    client.event("pusher:unsubscribe", {"channel": name})
+            got = client.sync()
+            assert len(got) == 250 and {g["event"] for g in got} == {"pusher_internal:subscription_succeeded"}
+            marks.append(node.resident_bytes())
+        wait_until(lambda: node.metrics().value("channels") == channels, "the channels are gone")
+        if not is_sanitized():
+            assert marks[-1] - marks[len(marks) // 2] < MIB, "memory grows with channels that are gone"
+
+
+def test_small_room_beside_a_large_one(node: Node) -> None:
+    """4.9: a small room hears its messages while a large one is served; both hear all, in order."""
+    crowd = [node.realtime("large") for _ in range(500)]
+    large, small = crowd[0], node.realtime("small")
+    node.heard(small, "small")
+    wait_until(lambda: node.metrics().value("subscriptions") >= 501, "all are subscribed")
+    node.heard(large, "large")
+    source = publisher(node)
+    for number in range(200):
+        publish(source, "large", number, 500)
+        publish(source, "small", number, 20)
+    assert read_numbers(small, 200) == list(range(200))
+    for client in crowd:
+        while (message := client.read_message()).startswith(b"probe"):
+            pass
+        assert int(message[:8]) == 0
+        assert read_numbers(client, 199) == list(range(1, 200))
+        client.close()
+
+
+PATIENT = USUAL.with_environment(CLARION_APP_PING_INTERVAL_SECONDS="3")
+
+
+def test_stopped_process(start) -> None:
+    """4.13: after SIGSTOP of longer than every deadline and SIGCONT nobody is closed in mass; the deadlines move on."""
+    nodes = [start(PATIENT, variant) for variant in VARIANTS]
+    clients: list[tuple[Node, PusherClient]] = []
+    for node in nodes:
+        for _ in range(10):
+            client = PusherClient(node)
+            client.subscribe("c")
+            clients.append((node, client))
+    time.sleep(2.0)
+    for node in nodes:
+        node.process.send_signal(signal.SIGSTOP)
+    time.sleep(9.0)
+    for node in nodes:
+        node.process.send_signal(signal.SIGCONT)
+    time.sleep(1.0)
+    for node, client in clients:
+        client.event("pusher:ping", {})
+        while True:
+            got = client.read_frame()
+            assert got is not None and got.opcode != frames.CLOSE, f"{node} closed a client because the node itself was stopped: {got}"
+            if b"pusher:pong" in got.payload:
+                break
+    for node in nodes:
+        assert node.metrics().closes("pongTimeout") == 0
+        node.stop_clean()
+
+
+def test_connections_return_to_the_start(node: Node) -> None:
+    """4.15: after aborts of every kind the gauges are what is really there."""
+    metrics = node.metrics()
+    start_open, start_channels = metrics.value("connections", "open"), metrics.value("channels")
+    for n in range(100):
+        client = node.realtime(f"a{n}", f"b{n}")
+        if n % 4 == 0:
+            client.reset()
+        elif n % 4 == 1:
+            client.close()
+        elif n % 4 == 2:
+            client.say_goodbye()
+        else:
+            client.send(b"\xff\xff\xff")
+            client.close()
+        RawSocket(node.port).close()
+    wait_until(lambda: node.metrics().value("connections", "open") <= start_open, "connections")
+    wait_until(lambda: node.metrics().value("channels") <= start_channels, "channels")
