@@ -164,7 +164,7 @@ struct AcceptingTests {
             loop.accept(listener)
             let peers = (0..<4).map { _ in Peer(port: listener.port) }
             var taken: [Int32] = []
-            while case let descriptor = dup(0), descriptor >= 0 { taken.append(descriptor) }
+            while case let descriptor = open("/dev/null", O_RDONLY), descriptor >= 0 { taken.append(descriptor) }
             precondition(loop.run { loop.acceptFailures == [-EMFILE] })
             precondition(loop.counters.acceptPaused == 1 && loop.connections.isEmpty)
             peers[0].drain()
