@@ -86,7 +86,8 @@ public struct BackendCounters: Sendable {
     public init() {}
 }
 
-/// The kernel as one worker sees it. Used by one thread, made on that thread; only `wakeDescriptor` may be written to by others.
+/// The kernel as one worker sees it. Used by one thread, made on that thread; only `wakeDescriptor` may be written to
+/// by others.
 ///
 /// Sends are the exception to the completion shape: a batch of them is queued and then carried out by `submitSends`,
 /// which returns when every one has its result. They never wait for the peer (MSG_DONTWAIT), so this costs nothing, and

@@ -1,7 +1,7 @@
 // Whether this kernel, and whatever confines the process, lets a worker use io_uring. Asked once at start.
 
-import ClarionBytes
 import CUring
+import ClarionBytes
 import Glibc
 
 /// Which kernel interface a worker uses.
@@ -33,7 +33,8 @@ extension LoopError: CustomStringConvertible {
         case .system(let call, let error):
             let text = unsafe String(cString: strerror(error))
             switch (call, error) {
-            case ("io_uring_setup", ENOSYS): return "\(call): \(text) (the kernel has no io_uring, or a sandbox hides it)"
+            case ("io_uring_setup", ENOSYS):
+                return "\(call): \(text) (the kernel has no io_uring, or a sandbox hides it)"
             case ("io_uring_setup", EPERM), ("io_uring_setup", EACCES):
                 return "\(call): \(text) (refused by a sandbox or by kernel.io_uring_disabled)"
             default: return "\(call): \(text)"

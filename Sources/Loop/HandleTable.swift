@@ -4,7 +4,8 @@
 struct HandleEntry: BitwiseCopyable {
     /// What the worker calls the connection; after `close`, the token of the `.closed` completion.
     var token: UInt64
-    /// Changes with each accept; an event or completion that carries another one is stale. Below `Token.generationLimit`.
+    /// Changes with each accept; an event or completion that carries another one is stale. Below
+    /// `Token.generationLimit`.
     var generation: UInt32
     /// The neighbours in the list this entry is in (starved, or closed), or -1.
     var next: Handle

@@ -1,5 +1,5 @@
-// One wrapper per system call of this floor. Each goes on after EINTR and gives a failure back as -errno, a value like any
-// other. Above this file nobody reads `errno`.
+// One wrapper per system call of this floor. Each goes on after EINTR and gives a failure back as -errno, a value like
+// any other. Above this file nobody reads `errno`.
 
 import CPosix
 import Glibc
@@ -68,7 +68,9 @@ enum SystemCall {
         retrying { epoll_create1(Int32(EPOLL_CLOEXEC)) }
     }
 
-    static func epollControl(_ epoll: Int32, _ operation: Int32, _ descriptor: Int32, events: UInt32, data: UInt64) -> Int32 {
+    static func epollControl(_ epoll: Int32, _ operation: Int32, _ descriptor: Int32, events: UInt32, data: UInt64)
+        -> Int32
+    {
         var event = unsafe epoll_event(events: events, data: epoll_data_t(u64: data))
         return retrying { unsafe epoll_ctl(epoll, operation, descriptor, &event) }
     }

@@ -1,17 +1,18 @@
 // Coarse timers, one for each slot: idle connections, handshakes that take too long, closings that never end.
 
-/// A hashed wheel of one timer per slot. Setting, moving, cancelling and expiring one are O(1); a slot costs 12 bytes, and
-/// only in pages where timers were ever set.
+/// A hashed wheel of one timer per slot. Setting, moving, cancelling and expiring one are O(1); a slot costs 12 bytes,
+/// and only in pages where timers were ever set.
 ///
 /// A tick is `tickNanoseconds`; the wheel turns once in `bucketCount` ticks. A deadline further away sits in the bucket
 /// of its tick and is passed over until its turn has come.
 ///
 /// Invariants: a slot is in the list of bucket `deadline % bucketCount` exactly when its `deadline` is not 0; the first
-/// of a list has `previous` = the bucket's complement, the last has `next` = -1; no deadline ≤ `currentTick` is in a list.
+/// of a list has `previous` = the bucket's complement, the last has `next` = -1; no deadline ≤ `currentTick` is in a
+/// list.
 public struct TimerWheel: ~Copyable {
     /// How fine deadlines are.
     public static let tickNanoseconds: UInt64 = 62_500_000
-    /// Lists of timers: a turn of the wheel takes 65 seconds.
+    /// Lists of timers: a turn of the wheel takes 64 seconds.
     public static let bucketCount = 1024
 
     /// The last tick that `advance` has reached. Ticks start at 1.
@@ -66,8 +67,8 @@ public struct TimerWheel: ~Copyable {
         if unsafe slots.base[slot].deadline != 0 { unlink(slot) }
     }
 
-    /// Turns the wheel to `tick` and writes the slots whose timers have expired to `expired`, by tick, at most `capacity`.
-    /// Returns how many. When that is `capacity` there may be more: call again with the same tick.
+    /// Turns the wheel to `tick` and writes the slots whose timers have expired to `expired`, by tick, at most
+    /// `capacity`. Returns how many. When that is `capacity` there may be more: call again with the same tick.
     public mutating func advance(to tick: UInt32, expired: UnsafeMutablePointer<Int32>, capacity: Int) -> Int {
         var written = 0
         while currentTick < tick {
@@ -94,8 +95,8 @@ public struct TimerWheel: ~Copyable {
         return written
     }
 
-    /// The next tick at which `advance` may find something, nil when no timer is set. Never later than the first deadline.
-    /// It can be earlier, by whole turns of the wheel.
+    /// The next tick at which `advance` may find something, nil when no timer is set. Never later than the first
+    /// deadline. It can be earlier, by whole turns of the wheel.
     public var nextTick: UInt32? {
         guard count > 0 else { return nil }
         let start = TimerWheel.bucket(of: currentTick + 1)

@@ -42,7 +42,7 @@ struct AcceptingTests {
         loop.close(1, reset: true)
         #expect(
             loop.run {
-                peers.forEach { $0.drain() }
+                for peer in peers { peer.drain() }
                 return loop.connections.allSatisfy { $0.isClosed } && peers.allSatisfy { $0.ended }
             })
         #expect(peers[0].received == [1, 2, 3] && peers[0].failure == 0)
@@ -187,7 +187,7 @@ struct AcceptingTests {
         // The kernel may take a moment to undo a ring.
         for _ in 0..<200 where !peers.allSatisfy({ $0.ended }) {
             usleep(10_000)
-            peers.forEach { $0.drain() }
+            for peer in peers { peer.drain() }
         }
         #expect(peers.allSatisfy { $0.ended })
     }

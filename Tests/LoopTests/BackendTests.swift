@@ -30,7 +30,7 @@ struct BackendTests {
         #expect(calls == (choice == .uring ? 1 : 50))
         #expect(
             loop.run {
-                peers.forEach { $0.drain() }
+                for peer in peers { peer.drain() }
                 return peers.allSatisfy { $0.received == bytes }
             })
     }
@@ -145,7 +145,7 @@ struct BackendTests {
         #expect(loop.counters.systemCalls - before <= 4)
         #expect(loop.counters.receiveBuffersExhausted > 0)
         let done = loop.run(seconds: 30) {
-            loop.heldBuffers.forEach { loop.recycle($0) }
+            for buffer in loop.heldBuffers { loop.recycle(buffer) }
             loop.heldBuffers = []
             return loop.connections.allSatisfy { $0.received.count == message.count }
         }

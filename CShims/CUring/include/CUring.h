@@ -68,17 +68,18 @@ static inline int curing_overflowed(const struct io_uring *ring) {
     return (IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
 }
 
-// Hands every pending entry to the kernel; with `events` it also runs the deferred work, and waits for `wait` completions
-// at most `nanoseconds` (negative: without end). How many entries were taken, or -errno.
+// Hands every pending entry to the kernel; with `events` it also runs the deferred work, and waits for `wait`
+// completions at most `nanoseconds` (negative: without end). How many entries were taken, or -errno.
 static inline int curing_enter(struct io_uring *ring, int events, unsigned wait, int64_t nanoseconds) {
     io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
     ring->sq.sqe_head = ring->sq.sqe_tail;
     unsigned flags = ring->enter_ring_fd != ring->ring_fd ? IORING_ENTER_REGISTERED_RING : 0;
-    if (!events) return io_uring_enter2(ring->enter_ring_fd, curing_pending(ring), 0, flags, NULL, _NSIG / 8);
+    unsigned pending = curing_pending(ring);
+    if (!events) return io_uring_enter2(ring->enter_ring_fd, pending, 0, flags, NULL, _NSIG / 8);
     struct __kernel_timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     struct io_uring_getevents_arg argument = {.ts = wait && nanoseconds >= 0 ? (uintptr_t)&time : 0};
-    return io_uring_enter2(ring->enter_ring_fd, curing_pending(ring), wait,
-                           flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (sigset_t *)&argument, sizeof argument);
+    flags |= IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    return io_uring_enter2(ring->enter_ring_fd, pending, wait, flags, (sigset_t *)&argument, sizeof argument);
 }
 
 // Completions that can be read now.
@@ -127,7 +128,8 @@ static inline void curing_prep_receive(struct io_uring_sqe *sqe, int file, unsig
 
 // A send that never waits and is silent when it took everything. Without MSG_WAITALL the kernel would call a short send
 // a success and stay silent about it too (seen on 6.18).
-static inline void curing_prep_send(struct io_uring_sqe *sqe, int file, const void *bytes, unsigned count, uint64_t data) {
+static inline void curing_prep_send(struct io_uring_sqe *sqe, int file, const void *bytes, unsigned count,
+                                    uint64_t data) {
     io_uring_prep_send(sqe, file, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL);
     sqe->flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = data;

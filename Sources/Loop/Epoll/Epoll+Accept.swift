@@ -67,8 +67,10 @@ extension Epoll {
     private mutating func restListener(_ index: Int) {
         counters.acceptPaused += 1
         counters.systemCalls += 1
-        _ = unsafe SystemCall.epollControl(epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
-        unsafe listeners.base[index].resumeAt = SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
+        _ = unsafe SystemCall.epollControl(
+            epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
+        unsafe listeners.base[index].resumeAt =
+            SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
         restingListenerCount += 1
     }
 
@@ -92,7 +94,8 @@ extension Epoll {
         if result < 0 {
             // The kernel has no memory to watch it: as good a reason to rest as any.
             counters.acceptPaused += 1
-            unsafe listeners.base[index].resumeAt = SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
+            unsafe listeners.base[index].resumeAt =
+                SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
             restingListenerCount += 1
         }
     }

@@ -74,7 +74,9 @@ extension Epoll {
             let low = UInt32(truncatingIfNeeded: data)
             if data == EpollLimits.wakeData {
                 eventIndex += 1
-            } else if data >= EpollLimits.listenerData && data < EpollLimits.listenerData + UInt64(EpollLimits.listenersMax) {
+            } else if data >= EpollLimits.listenerData
+                && data < EpollLimits.listenerData + UInt64(EpollLimits.listenersMax)
+            {
                 eventIndex += 1
                 acceptReady(Int(data - EpollLimits.listenerData), &sink)
             } else if !isCurrent(Handle(low), generation: UInt32(truncatingIfNeeded: data >> 32)) {

@@ -54,7 +54,8 @@ import Glibc
         let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax)
         // Edge-triggered: each write to the eventfd ends one sleep, and its count never has to be read.
         let added = SystemCall.epollControl(
-            epoll.number, EPOLL_CTL_ADD, wake.number, events: EPOLLIN.rawValue | EPOLLET.rawValue, data: EpollLimits.wakeData)
+            epoll.number, EPOLL_CTL_ADD, wake.number, events: EPOLLIN.rawValue | EPOLLET.rawValue,
+            data: EpollLimits.wakeData)
         guard added >= 0 else { throw .system(call: "epoll_ctl", errno: -added) }
         self.epoll = epoll
         self.wake = wake
@@ -160,8 +161,8 @@ import Glibc
 
     // MARK: Readiness
 
-    /// Makes the kernel watch a handle for what is wanted of it now, and for nothing when nothing is: a failed connection
-    /// in the set would be reported for ever (EPOLLERR cannot be masked).
+    /// Makes the kernel watch a handle for what is wanted of it now, and for nothing when nothing is: a failed
+    /// connection in the set would be reported for ever (EPOLLERR cannot be masked).
     mutating func watch(_ handle: Handle) {
         let entry = unsafe handles[handle]
         var wanted: UInt32 = unsafe entry.pointee.wantsReading ? EPOLLIN.rawValue : 0

@@ -46,7 +46,7 @@ struct CompletionStash: ~Copyable {
             unsafe larger.base.update(from: memory.base, count: end)
             memory = larger
         } catch {
-            fatalError("no memory for completions: \(error)")
+            preconditionFailure("no memory for completions: \(error)")
         }
     }
 }

@@ -1,4 +1,5 @@
-// The receive buffers of a ring: memory that the kernel picks from when bytes arrive, so that idle connections need none.
+// The receive buffers of a ring: memory that the kernel picks from when bytes arrive, so that idle connections need
+// none.
 
 import CUring
 import Glibc

@@ -50,7 +50,8 @@ import Glibc
 
     private static func setupError(_ error: Int32) -> LoopError {
         // Before 6.1 the flags are unknown.
-        error == EINVAL ? .unsupported("deferred task run of io_uring (Linux 6.1)") : .system(call: "io_uring_setup", errno: error)
+        error == EINVAL
+            ? .unsupported("deferred task run of io_uring (Linux 6.1)") : .system(call: "io_uring_setup", errno: error)
     }
 
     // MARK: Submitting
@@ -72,7 +73,9 @@ import Glibc
 
     /// Hands over what is pending, runs deferred work and waits for a completion if `waits`, at most so long (negative:
     /// without end). How many were taken, or -errno (-ETIME and -EINTR are no failures).
-    func submitAndWait(_ waits: Bool, nanoseconds: Int64) -> Int32 { unsafe curing_enter(ring, 1, waits ? 1 : 0, nanoseconds) }
+    func submitAndWait(_ waits: Bool, nanoseconds: Int64) -> Int32 {
+        unsafe curing_enter(ring, 1, waits ? 1 : 0, nanoseconds)
+    }
 
     // MARK: Completions
 
@@ -81,7 +84,8 @@ import Glibc
     /// The oldest completion, of which there must be one.
     var first: RingCompletion {
         let entry = unsafe curing_first(ring)!
-        return unsafe RingCompletion(data: entry.pointee.user_data, result: entry.pointee.res, flags: entry.pointee.flags)
+        return unsafe RingCompletion(
+            data: entry.pointee.user_data, result: entry.pointee.res, flags: entry.pointee.flags)
     }
 
     func dropFirst() { unsafe curing_advance(ring, 1) }
@@ -101,5 +105,7 @@ struct RingCompletion: BitwiseCopyable {
     /// Whether the operation goes on and will tell more.
     var hasMore: Bool { flags & curing_cqe_more != 0 }
     /// The provided buffer that the kernel used, if any.
-    var buffer: UInt16? { flags & curing_cqe_buffer != 0 ? UInt16(truncatingIfNeeded: flags >> curing_cqe_buffer_shift) : nil }
+    var buffer: UInt16? {
+        flags & curing_cqe_buffer != 0 ? UInt16(truncatingIfNeeded: flags >> curing_cqe_buffer_shift) : nil
+    }
 }

@@ -1,13 +1,15 @@
-// Accepting on the io_uring backend: one standing accept for each listener, and a rest when the table or the system is full.
+// Accepting on the io_uring backend: one standing accept for each listener, and a rest when the table or the system is
+// full.
 
-public import ClarionBytes
 import CUring
+public import ClarionBytes
 import Glibc
 
 /// A listening descriptor of the worker, or a place for one.
 struct UringListener: BitwiseCopyable {
     var descriptor: Int32
-    /// Changes when accepting stops: what an older accept still brings is closed at once. Below `Token.generationLimit`.
+    /// Changes when accepting stops: what an older accept still brings is closed at once. Below
+    /// `Token.generationLimit`.
     var generation: UInt32
     var token: UInt64
     /// When accepting goes on after a pause, in monotonic nanoseconds; 0 when it does not rest.
@@ -36,7 +38,8 @@ extension Uring {
             }
             unsafe listeners.base[index].isOpen = false
             unsafe listeners.base[index].resumeAt = 0
-            unsafe listeners.base[index].generation = unsafe (listeners.base[index].generation + 1) % Token.generationLimit
+            unsafe listeners.base[index].generation =
+                unsafe (listeners.base[index].generation + 1) % Token.generationLimit
         }
         restingListenerCount = 0
     }
@@ -56,7 +59,9 @@ extension Uring {
         let listener = unsafe listeners.base[index]
         let result = completion.result
         guard listener.isOpen, listener.generation == name.generation else {
-            if result >= 0 { unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: result), Token(uring: .silent).raw) }
+            if result >= 0 {
+                unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: result), Token(uring: .silent).raw)
+            }
             return true
         }
         let token = Token(raw: listener.token)
@@ -83,7 +88,8 @@ extension Uring {
     private mutating func rest(_ index: Int) {
         counters.acceptPaused += 1
         restingListenerCount += 1
-        unsafe listeners.base[index].resumeAt = SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
+        unsafe listeners.base[index].resumeAt =
+            SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
     }
 
     mutating func resumeListeners() {

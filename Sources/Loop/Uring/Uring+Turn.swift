@@ -1,7 +1,7 @@
 // One turn of the io_uring backend: hand over, sleep, and translate what the kernel tells.
 
-import ClarionBytes
 import CUring
+import ClarionBytes
 import Glibc
 
 extension Uring {

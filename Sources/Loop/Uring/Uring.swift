@@ -1,16 +1,17 @@
 // The backend for io_uring: connections live in the ring's own file table, bytes come by one standing receive for each,
 // sends of a turn leave in one system call.
 
-public import ClarionBytes
 import CPosix
 import CUring
+public import ClarionBytes
 import Glibc
 
-/// io_uring in completion shape (Linux 6.1 and later). A `Handle` is an index of the ring's file table, so connections use
-/// no descriptors of the process. Made, used and given up by one thread.
+/// io_uring in completion shape (Linux 6.1 and later). A `Handle` is an index of the ring's file table, so connections
+/// use no descriptors of the process. Made, used and given up by one thread.
 ///
 /// What the kernel holds of a connection is written in its entry's flags: `receiveArmed` (a multishot receive) and
-/// `writing` (a poll). Only when neither is set may the file be closed, and only the close's completion frees the entry.
+/// `writing` (a poll). Only when neither is set may the file be closed, and only the close's completion frees the
+/// entry.
 public struct Uring: ~Copyable, Backend {
     public static let name = "uring"
 
@@ -99,10 +100,13 @@ public struct Uring: ~Copyable, Backend {
         unsafe curing_prep_receive(nextEntry(), handle, ProvidedBuffers.group, name(.receive, handle))
     }
 
-    /// The kernel looks the operation up in 256 lists at most; that is why a connection which has ended is not cancelled.
+    /// The kernel looks the operation up in 256 lists at most; that is why a connection which has ended is not
+    /// cancelled.
     mutating func cancelReceive(_ handle: Handle) {
         let entry = unsafe handles[handle]
-        guard unsafe entry.pointee.flags.intersection([.receiveArmed, .receiveCancelled]) == .receiveArmed else { return }
+        guard unsafe entry.pointee.flags.intersection([.receiveArmed, .receiveCancelled]) == .receiveArmed else {
+            return
+        }
         unsafe entry.pointee.flags.insert(.receiveCancelled)
         unsafe curing_prep_cancel(nextEntry(), name(.receive, handle), Token(uring: .silent).raw)
     }
@@ -120,8 +124,8 @@ public struct Uring: ~Copyable, Backend {
         return index
     }
 
-    /// Sends never wait, so the kernel carries them out while it takes them, and what failed or was short is in the ring
-    /// when the call returns (seen on 6.18 with full socket buffers).
+    /// Sends never wait, so the kernel carries them out while it takes them, and what failed or was short is in the
+    /// ring when the call returns (seen on 6.18 with full socket buffers).
     public mutating func submitSends() {
         sendCount = 0
         submitAll()
@@ -233,12 +237,13 @@ public struct Uring: ~Copyable, Backend {
         if result < 0 { checkEntered(result) }
     }
 
-    /// What a system call may answer to a ring in order. Anything else is our bug, as using the ring from another thread.
+    /// What a system call may answer to a ring in order. Anything else is our bug, as using the ring from another
+    /// thread.
     private func checkEntered(_ result: Int32) {
         switch -result {
         // EBADR: a completion was lost for want of memory.
         case ETIME, EINTR, EAGAIN, EBUSY, ENOMEM, EBADR: return
-        default: fatalError("io_uring_enter: errno \(-result)")
+        default: preconditionFailure("io_uring_enter: errno \(-result)")
         }
     }
 

@@ -29,7 +29,9 @@ class LoopDriver {
     var receivesAtOnce = true
     var batchCapacity = 64
 
-    static func make(_ choice: BackendChoice, options: BackendOptions = BackendOptions(connectionsMax: 256)) throws -> LoopDriver {
+    static func make(_ choice: BackendChoice, options: BackendOptions = BackendOptions(connectionsMax: 256)) throws
+        -> LoopDriver
+    {
         switch choice {
         case .epoll: try BackendBox<Epoll>(Epoll(options: options))
         default: try BackendBox<Uring>(Uring(options: options))
@@ -65,8 +67,8 @@ class LoopDriver {
         return true
     }
 
-    /// Sends until the socket takes no more; how many bytes it took. A full socket grows for a while as the peer's kernel
-    /// acknowledges, so this waits and tries again.
+    /// Sends until the socket takes no more; how many bytes it took. A full socket grows for a while as the peer's
+    /// kernel acknowledges, so this waits and tries again.
     @discardableResult
     func fill(_ number: Int) -> Int {
         let bytes = [UInt8](repeating: 7, count: 200_000)

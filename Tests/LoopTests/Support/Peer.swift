@@ -67,7 +67,9 @@ final class Peer {
     /// How many of the bytes the socket took.
     @discardableResult
     func write(_ bytes: ArraySlice<UInt8>) -> Int {
-        let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        let count = unsafe bytes.withUnsafeBytes {
+            unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
         return max(0, count)
     }
 
@@ -79,7 +81,9 @@ final class Peer {
         var rest = limit
         var chunk = [UInt8](repeating: 0, count: 64 * 1024)
         while rest > 0 && !ended {
-            let count = unsafe chunk.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, min(rest, $0.count), 0) }
+            let count = unsafe chunk.withUnsafeMutableBytes {
+                unsafe recv(descriptor, $0.baseAddress, min(rest, $0.count), 0)
+            }
             if count > 0 {
                 received.append(contentsOf: chunk[0..<count])
                 rest -= count

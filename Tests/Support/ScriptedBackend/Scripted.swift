@@ -1,6 +1,6 @@
+import CPosix
 public import ClarionBytes
 public import ClarionLoop
-import CPosix
 import Glibc
 
 /// The backend of tests: every answer comes from a `ScriptedKernel`, that is from a seed and from what the test does. A
@@ -49,7 +49,9 @@ public struct Scripted: ~Copyable, Backend {
     public mutating func awaitWritable(_ handle: Handle) { kernel.awaitWritable(handle) }
 
     public mutating func shutdownSending(_ handle: Handle) { kernel.shutdown(handle) }
-    public mutating func close(_ handle: Handle, token: Token, reset: Bool) { kernel.close(handle, token, reset: reset) }
+    public mutating func close(_ handle: Handle, token: Token, reset: Bool) {
+        kernel.close(handle, token, reset: reset)
+    }
 
     public mutating func turn(
         waitNanoseconds: Int64, into batch: UnsafeMutablePointer<Completion>, capacity: Int

@@ -164,7 +164,9 @@ extension ScriptedKernel {
     }
 
     private func next(of peer: ScriptedPeer) -> Completion? {
-        if peer.node.awaitsWritable && !peer.node.isClosing && random.below(2) == 0, let told = writable(peer) { return told }
+        if peer.node.awaitsWritable && !peer.node.isClosing && random.below(2) == 0, let told = writable(peer) {
+            return told
+        }
         if let told = bytes(peer) { return told }
         if peer.node.isClosing { return closed(peer) }
         return peer.node.awaitsWritable ? writable(peer) : nil
@@ -207,7 +209,8 @@ extension ScriptedKernel {
         if random.happens(odds.cut) { count = random.between(1, count) }
         let (buffer, start) = unsafe buffers.take(peer.inbound.prefix(count), &random)
         peer.inbound.removeFirst(count)
-        return unsafe Completion(token: peer.node.token, kind: .received, result: Int32(count), buffer: buffer, bytes: start)
+        return unsafe Completion(
+            token: peer.node.token, kind: .received, result: Int32(count), buffer: buffer, bytes: start)
     }
 
     private func closed(_ peer: ScriptedPeer) -> Completion? {

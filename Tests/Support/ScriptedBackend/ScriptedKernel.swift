@@ -8,8 +8,8 @@ import Synchronization
 
 /// Simulated peers and what lies between them and one worker. Used by one thread: that of the worker and the test.
 ///
-/// It holds the worker to the contract: what breaks it is noted in `violations`. Bytes are read out of the worker's memory
-/// in `submitSends`, not before, and a recycled buffer is overwritten at once, so that both kinds of hurry show.
+/// It holds the worker to the contract: what breaks it is noted in `violations`. Bytes are read out of the worker's
+/// memory in `submitSends`, not before, and a recycled buffer is overwritten at once, so that both kinds of hurry show.
 public final class ScriptedKernel: @unchecked Sendable {
     public let seed: UInt64
     public var odds: ScriptedOdds
@@ -82,7 +82,8 @@ public final class ScriptedKernel: @unchecked Sendable {
     /// Receive buffers in the worker's hands.
     public var heldBufferCount: Int { buffers.heldCount }
 
-    /// Whether a turn could tell nothing new. Peers that do not read, paused readers and resting listeners do not count.
+    /// Whether a turn could tell nothing new. Peers that do not read, paused readers and resting listeners do not
+    /// count.
     public var isQuiet: Bool {
         if listener != nil && !backlog.isEmpty && openCount < options.connectionsMax { return false }
         for case let peer? in open {
@@ -133,7 +134,9 @@ public final class ScriptedKernel: @unchecked Sendable {
     var isHalfFree: Bool { free.count * 2 >= count }
 
     /// A random free buffer with the bytes in it.
-    mutating func take(_ bytes: ArraySlice<UInt8>, _ random: inout SeededRandom) -> (UInt16, UnsafeMutablePointer<UInt8>) {
+    mutating func take(_ bytes: ArraySlice<UInt8>, _ random: inout SeededRandom) -> (
+        UInt16, UnsafeMutablePointer<UInt8>
+    ) {
         precondition(bytes.count <= byteCount)
         let buffer = free.remove(at: random.below(free.count))
         isHeld[Int(buffer)] = true

@@ -5,8 +5,8 @@ import ClarionLoop
 public final class ScriptedPeer {
     /// What the peer has read of what the node sent, in order.
     public private(set) var received: [UInt8] = []
-    /// Whether the peer reads by itself, a random part of what is there each turn. Otherwise only `drain` reads, and the
-    /// socket fills.
+    /// Whether the peer reads by itself, a random part of what is there each turn. Otherwise only `drain` reads, and
+    /// the socket fills.
     public var readsAlways = true
     /// Bytes that the node's socket takes before it is full.
     public let socketBytesMax: Int
