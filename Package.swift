@@ -67,7 +67,7 @@ let package = Package(
         floor(
             "ClarionServer", "Sources/Server",
             [
-                "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho", "ClarionRealtimeJSON",
+                "ClarionBytes", "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho", "ClarionRealtimeJSON",
                 "ClarionPusher", "ClarionSettings", "ClarionLog", "CPosix",
             ]),
         .executableTarget(

@@ -81,6 +81,7 @@ extension Core {
         unsafe connection.pointee.phase = .joining
         timers.cancel(Int(slot))
         giveBlocks(of: slot)
+        if !chunkedRequests.isEmpty { chunkedRequests[slot] = nil }
         if unsafe connection.pointee.flags.contains(.handlerOpened) {
             unsafe connection.pointee.flags.remove(.handlerOpened)
             counters.socketsOpen -= 1

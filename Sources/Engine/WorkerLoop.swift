@@ -29,6 +29,7 @@ enum TokenOperation {
 
     var flush: FlushState
     private var isAccepting = false
+    private var mailboxesAreFull = false
     /// Points to `expiredMax` slots; owned.
     private let expired: UnsafeMutablePointer<Int32>
     private static var expiredMax: Int { 256 }
@@ -98,17 +99,21 @@ enum TokenOperation {
     private static var heldBackNanoseconds: Int64 { 100_000 }
 
     /// Whether new input would only pile up: in a log of ours, or in the mailbox of another worker.
-    private var isHeldBack: Bool {
-        if core.pressingChannels > 0 { return true }
+    private var isHeldBack: Bool { core.pressingChannels > 0 || mailboxesAreFull }
+
+    /// Looks at the other workers' mailboxes; once a turn, for their counts are other processors' memory.
+    private mutating func lookAtMailboxes() {
+        mailboxesAreFull = false
         for worker in 0..<core.exchange.workerCount where worker != core.workerIndex {
-            if unsafe core.exchange.mailbox(worker).pointee.pendingCount > core.limits.mailBatchesMax { return true }
+            let pending = unsafe core.exchange.mailbox(worker).pointee.pendingCount
+            if pending > core.limits.mailBatchesMax { mailboxesAreFull = true }
         }
-        return false
     }
 
     // MARK: Completions
 
     private mutating func readCompletions(_ count: Int) {
+        lookAtMailboxes()
         if deferredNext < deferred.count { readDeferred() }
         var index = 0
         while index < count {
