@@ -5,44 +5,44 @@ import ClarionBytes
 extension Core {
     /// Adds an item to the batch for worker `to`.
     func post(_ mail: Mail, to worker: Int) {
-        unsafe add(mail, to: worker, list: &outgoing)
+        let batch = unsafe outgoing[worker] ?? takeBatch()
+        unsafe outgoing[worker] = batch
+        if unsafe Core.add(mail, batch) { postAll() }
     }
 
     /// As `post`, behind everything else of this turn. A subscriber's worker that gets a message through another home
     /// must have what this worker ordered before; so deliveries are posted before publishes.
     func postPublish(_ mail: Mail, to worker: Int) {
-        unsafe add(mail, to: worker, list: &outgoingPublishes)
+        let batch = unsafe outgoingPublishes[worker] ?? takeBatch()
+        unsafe outgoingPublishes[worker] = batch
+        if unsafe Core.add(mail, batch) { postAll() }
     }
 
-    private func add(_ mail: Mail, to worker: Int, list: inout PlainVector<UnsafeMutablePointer<MailBatch>?>) {
-        let batch: UnsafeMutablePointer<MailBatch>
-        if let open = unsafe list[worker] {
-            unsafe batch = unsafe open
-        } else {
-            unsafe batch = unsafe takeBatch()
-            unsafe list[worker] = unsafe batch
-        }
+    /// True when the batch is full. Then all must be posted: a batch of publishes may not overtake deliveries that are
+    /// still being collected.
+    private static func add(_ mail: Mail, _ batch: UnsafeMutablePointer<MailBatch>) -> Bool {
         unsafe batch.pointee.items[batch.pointee.count] = mail
         unsafe batch.pointee.count += 1
-        if unsafe batch.pointee.count == MailBatch.capacity {
-            // A full batch of publishes may not overtake deliveries that are still being collected.
-            postAll()
-        }
+        return unsafe batch.pointee.count == MailBatch.capacity
     }
 
     /// Posts what was collected.
     func postAll() {
-        unsafe postList(&outgoing)
-        unsafe postList(&outgoingPublishes)
+        for worker in 0..<exchange.workerCount {
+            guard let batch = unsafe outgoing[worker] else { continue }
+            unsafe outgoing[worker] = nil
+            unsafe send(batch, to: worker)
+        }
+        for worker in 0..<exchange.workerCount {
+            guard let batch = unsafe outgoingPublishes[worker] else { continue }
+            unsafe outgoingPublishes[worker] = nil
+            unsafe send(batch, to: worker)
+        }
     }
 
-    private func postList(_ list: inout PlainVector<UnsafeMutablePointer<MailBatch>?>) {
-        for worker in 0..<exchange.workerCount {
-            guard let batch = unsafe list[worker] else { continue }
-            unsafe list[worker] = nil
-            unsafe counters.mailSent += UInt64(batch.pointee.count)
-            if unsafe exchange.post(batch, to: worker) { counters.wakeUps += 1 }
-        }
+    private func send(_ batch: UnsafeMutablePointer<MailBatch>, to worker: Int) {
+        unsafe counters.mailSent += UInt64(batch.pointee.count)
+        if unsafe exchange.post(batch, to: worker) { counters.wakeUps += 1 }
     }
 
     private func takeBatch() -> UnsafeMutablePointer<MailBatch> {
