@@ -11,7 +11,8 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: run build release setup test unit behaviour lint format docs bench profile fuzz asan tsan conformance clean help
 
-run: setup release ## Install what is missing, build, and start a node on 127.0.0.1:8080
+run: setup ## Install what is missing, build, and start a node on 127.0.0.1:8080
+	$(SWIFT) build $(RELEASE_FLAGS) --product clarion
 	$(RELEASE_BIN)/clarion start $(ARGS)
 
 setup: ## Install the Debian packages that are missing

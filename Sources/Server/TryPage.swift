@@ -22,8 +22,8 @@ public struct TryPageFacts: Sendable {
     }
 }
 
-/// The page at `/`: connect, subscribe, publish and watch, over the Pusher protocol or the JSON protocol. One document that
-/// loads nothing else and holds no secret; UTF-8, to be served as `text/html; charset=utf-8`.
+/// The page at `/`: connect, subscribe, publish and watch, over the Pusher protocol or the JSON protocol. One
+/// document that loads nothing else and holds no secret; UTF-8, to be served as `text/html; charset=utf-8`.
 public func tryPage(_ facts: TryPageFacts) -> String {
     """
     <!doctype html>
@@ -58,7 +58,8 @@ private func script(_ facts: TryPageFacts) -> String {
         + "publish: \(facts.realtimePublishes)}"
 }
 
-/// A JavaScript string in which nothing can end the string or the script: all but letters, digits and few signs is escaped.
+/// A JavaScript string in which nothing can end the string or the script: all but letters, digits and few signs is
+/// escaped.
 private func scriptString(_ text: String) -> String {
     let plain = text.utf16.map { unit -> String in
         switch unit {

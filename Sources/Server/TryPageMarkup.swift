@@ -40,7 +40,8 @@ let tryPageStyle = """
     li[data-waiting="true"] { opacity: 0.6; }
     li button { padding: 0 7px; background: none; color: var(--soft); border: 0; }
     .numbers { display: flex; flex-wrap: wrap; gap: 6px 26px; align-items: flex-end; }
-    .numbers b { display: block; color: var(--ink); font-size: 22px; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.2; }
+    .numbers b { display: block; color: var(--ink); font-size: 22px; font-weight: 650;
+      font-variant-numeric: tabular-nums; line-height: 1.2; }
     .numbers svg { flex: 1 1 120px; min-width: 0; height: 38px; }
     .numbers polyline { fill: none; stroke: var(--mark); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
     .log { margin-top: 12px; border-top: 1px solid var(--line); max-height: 62vh; min-height: 220px; overflow-y: auto;
@@ -87,7 +88,8 @@ let tryPageBody = """
       <form class="card" id="publish">
         <h2>Publish</h2>
         <label>Channel <input id="target" value="news" autocomplete="off" spellcheck="false" required></label>
-        <label id="event-label">Event <input id="event" value="client-hello" autocomplete="off" spellcheck="false"></label>
+        <label id="event-label">Event
+        <input id="event" value="client-hello" autocomplete="off" spellcheck="false"></label>
         <label>Message <textarea id="message" spellcheck="false">Hello</textarea></label>
         <div class="pair">
           <button id="send">Publish</button>

@@ -3,7 +3,7 @@ let tryPageScript = #"""
     "use strict";
     const at = id => document.getElementById(id);
     const rowsMax = 200, retrySecondsMax = 30;
-    // Names the user wants; a channel is "held" once the node has confirmed it (the raw JSON protocol confirms nothing).
+    // Names the user wants; a channel is "held" once the node has confirmed it (raw JSON confirms nothing).
     const wanted = new Set(), held = new Set();
     let protocol = "pusher", socket = null, retrySeconds = 1, retryTimer = 0, idleTimer = 0, idleSeconds = 120;
     let total = 0, inSecond = 0, most = 0, waitingRows = [];
@@ -208,7 +208,8 @@ let tryPageScript = #"""
       at("most").textContent = most.toLocaleString("en");
       inSecond = 0;
       const top = Math.max(1, ...curve);
-      at("curve").setAttribute("points", curve.map((value, x) => x + "," + (19 - 18 * value / top).toFixed(2)).join(" "));
+      const points = curve.map((value, x) => x + "," + (19 - 18 * value / top).toFixed(2));
+      at("curve").setAttribute("points", points.join(" "));
     }, 1000);
 
     draw();

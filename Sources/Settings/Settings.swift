@@ -34,8 +34,8 @@ public struct Settings: Sendable, Equatable {
 }
 
 extension Settings {
-    /// The origins of pages that the node itself serves, by the names under which it is reached from this machine, and its
-    /// configured host: who may open `/ws` when no origins are configured.
+    /// The origins of pages that the node itself serves, by the names under which it is reached from this machine,
+    /// and its configured host: who may open `/ws` when no origins are configured.
     public var ownOrigins: [String] {
         var hosts = ["localhost", "127.0.0.1"]
         let own = host.contains(":") ? "[\(host)]" : host
