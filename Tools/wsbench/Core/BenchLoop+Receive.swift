@@ -13,8 +13,29 @@ extension BenchLoop {
         let now: UInt64
     }
 
-    /// Takes what a connection has received.
-    mutating func receive(_ index: Int) {
+    /// Takes what a connection has received: all of it, for the next event comes only with new bytes.
+    /// - Parameter isEnding: the peer has closed its side, so the end is read at once.
+    mutating func receive(_ index: Int, isEnding: Bool) {
+        while unsafe subscribers[index].descriptor >= 0 {
+            switch read(index) {
+            case .nothing: return
+            case .some: if !isEnding { return }
+            case .filled: break
+            }
+        }
+    }
+
+    /// What a read brought.
+    private enum Taken {
+        case nothing
+        /// Everything there was, for the buffer had room left (epoll(7)).
+        case some
+        /// As much as the buffer holds; there may be more.
+        case filled
+    }
+
+    /// Takes one read.
+    private mutating func read(_ index: Int) -> Taken {
         let subscriber = unsafe subscribers + index
         let leftoverBytes = unsafe Int(subscriber.pointee.leftoverBytes)
         if leftoverBytes > 0 {
@@ -26,7 +47,7 @@ extension BenchLoop {
         guard got > 0 else {
             unsafe subscriber.pointee.leftoverBytes = Int16(leftoverBytes)
             if got != -Int(cbench_would_block) { lose(index) }
-            return
+            return .nothing
         }
         let end = leftoverBytes + got
         let from = unsafe subscriber.pointee.expected
@@ -47,6 +68,7 @@ extension BenchLoop {
         } else if echo != nil, reading.delivered > 0, phase == .running, echo!.answersAtOnce {
             answer(index, messages: reading.delivered)
         }
+        return end == bufferBytes ? .filled : .some
     }
 
     /// Works through the frames in `start ..< end` of the buffer and keeps what is unfinished. False on a frame that no

@@ -116,6 +116,9 @@ struct Connector {
             guard head.contains(accept) else {
                 return .failure(BenchPlanError(description: "the server's Sec-WebSocket-Accept is wrong"))
             }
+            guard bytes.count - split - 4 <= BenchLoop.leftoverStride else {
+                return .failure(BenchPlanError(description: "the server sends too much before it is asked anything"))
+            }
             return .success(Array(bytes[(split + 4)...]))
         }
         return .failure(BenchPlanError(description: "the server's answer to the handshake is too long"))
