@@ -115,6 +115,8 @@ public struct TimerWheel: ~Copyable {
         return nil
     }
 
+    // Bits are set and cleared without `|=`: 6.3.1 makes invalid code of it under the thread sanitizer.
+
     // MARK: Lists
 
     private static func bucket(of tick: UInt32) -> Int { Int(tick) % bucketCount }
@@ -125,7 +127,7 @@ public struct TimerWheel: ~Copyable {
         unsafe slots.base[slot] = TimerSlot(deadline: deadline, next: first, previous: ~Int32(bucket))
         if first >= 0 { unsafe slots.base[Int(first)].previous = Int32(slot) }
         unsafe buckets.base[bucket] = Int32(slot)
-        unsafe occupied.base[bucket / 64] |= 1 << UInt64(bucket % 64)
+        unsafe occupied.base[bucket / 64] = occupied.base[bucket / 64] | 1 << UInt64(bucket % 64)
         count += 1
     }
 
@@ -137,7 +139,7 @@ public struct TimerWheel: ~Copyable {
         } else {
             let bucket = Int(~old.previous)
             unsafe buckets.base[bucket] = old.next
-            if old.next < 0 { unsafe occupied.base[bucket / 64] &= ~(1 << UInt64(bucket % 64)) }
+            if old.next < 0 { unsafe occupied.base[bucket / 64] = occupied.base[bucket / 64] & ~(1 << UInt64(bucket % 64)) }
         }
         unsafe slots.base[slot].deadline = 0
         count -= 1
