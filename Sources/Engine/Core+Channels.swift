@@ -57,9 +57,11 @@ extension Core {
             if unsafe channels[channel].pointee.subscriberCount == 0 { dropChannel(channel) }
             return .nodeFull
         }
+        // A channel whose home is here may join within `announce`, which then tells all who wait, this one among them.
+        let wasJoined = unsafe channels[channel].pointee.phase == .joined
         link(subscription, slot, channel)
         announce(channel)
-        if unsafe channels[channel].pointee.phase == .joined { tellJoined(slot, space: space, name: name) }
+        if wasJoined { tellJoined(slot, space: space, name: name) }
         return .joining
     }
 

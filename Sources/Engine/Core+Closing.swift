@@ -82,12 +82,18 @@ extension Core {
         timers.cancel(Int(slot))
         giveBlocks(of: slot)
         if !chunkedRequests.isEmpty { chunkedRequests[slot] = nil }
-        if unsafe connection.pointee.flags.contains(.handlerOpened) {
-            unsafe connection.pointee.flags.remove(.handlerOpened)
-            counters.socketsOpen -= 1
-            unsafe handlers[Int(connection.pointee.handler)].closed(Session(core: self, slot: slot))
-        }
+        tellClosed(slot)
         command(reset ? .reset : .close, slot)
+    }
+
+    /// Tells the handler that the connection is over for it, once. What it counts must not outlive what the peer sees:
+    /// who was answered by a close frame may come back at once.
+    private func tellClosed(_ slot: UInt32) {
+        let connection = unsafe connections[slot]
+        guard unsafe connection.pointee.flags.contains(.handlerOpened) else { return }
+        unsafe connection.pointee.flags.remove(.handlerOpened)
+        counters.socketsOpen -= 1
+        unsafe handlers[Int(connection.pointee.handler)].closed(Session(core: self, slot: slot))
     }
 
     /// The backend holds nothing of it any more.
@@ -124,6 +130,7 @@ extension Core {
         unsafe connection.pointee.phase = .lingering
         unsafe connection.pointee.phaseTick = nowTick
         unsafe connection.pointee.flags.insert(.deaf)
+        tellClosed(slot)
         setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
         command(.shutdownSending, slot)
     }
