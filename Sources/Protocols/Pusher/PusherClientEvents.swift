@@ -25,15 +25,20 @@ extension PusherHandler {
         if source == .members || kind.isProtected, !peer.isSubscribed(space: space, name: name) {
             return fail(.notMember, peer)
         }
-        output.removeAll()
-        output.append(#"{"event":"#)
-        output.append(message.event.raw)
-        output.append(#","data":"#)
-        if let data = message.data { output.append(data.raw) } else { output.append("null") }
-        output.append(#","channel":""#)
-        output.append(name)
-        output.append(#""}"#)
+        PusherHandler.replace(&output, with: message, name: name)
         peer.publish(space: space, name: name, text: output.view, excluding: peer.socketNumber)
+    }
+
+    /// The event as subscribers get it. What else the sender put into its message does not go out.
+    private static func replace(_ buffer: inout ByteBuffer, with message: PusherMessage, name: ByteView) {
+        buffer.removeAll()
+        buffer.append(#"{"event":"#)
+        buffer.append(message.event.raw)
+        buffer.append(#","data":"#)
+        if let data = message.data { buffer.append(data.raw) } else { buffer.append("null") }
+        buffer.append(#","channel":""#)
+        buffer.append(name)  // a valid name needs no escapes
+        buffer.append(#""}"#)
     }
 
     /// Objects, lists, strings and nothing at all; numbers and truth values are no data of an event.
