@@ -136,7 +136,8 @@ import Testing
 
     @Test func channelsGetTheirOwnNames() throws {
         let peer = try post(
-            ##"{"name":"e","channels":["a","presence-b","#server-to-user-1","\u0063"],"data":"{}","socket_id":"1234.5678"}"##
+            ##"{"name":"e","channels":["a","presence-b","#server-to-user-1","\u0063"],"data":"{}","##
+                + ##""socket_id":"1234.5678"}"##
         )
         #expect(peer.published.map(\.name) == ["a", "presence-b", "#server-to-user-1", "c"])
         #expect(peer.published[3].text == #"{"event":"e","data":"{}","channel":"c"}"#)
@@ -154,7 +155,8 @@ import Testing
 
     @Test func batchesKeepTheirOrder() throws {
         let body =
-            #"{"batch":[{"name":"e1","channel":"c","data":"1","socket_id":"1.2"},{"name":"e2","channel":"c","data":"2"}]}"#
+            #"{"batch":[{"name":"e1","channel":"c","data":"1","socket_id":"1.2"},{"name":"e2","channel":"c","#
+            + #""data":"2"}]}"#
         let peer = try post(body, batch: true)
         #expect(json(peer) == #"{"batch":{}}"#)
         #expect(
@@ -166,73 +168,81 @@ import Testing
 
     @Test func batchesAnswerItemByItem() throws {
         let body =
-            #"{"batch":[{"name":"e","channel":"a","data":"1","info":"subscription_count"},{"name":"e","channel":"b","data":"2"}]}"#
+            #"{"batch":[{"name":"e","channel":"a","data":"1","info":"subscription_count"},{"name":"e","#
+            + #""channel":"b","data":"2"}]}"#
         let peer = try call("POST", "/apps/app-id/batch_events", body: body, occupancy: ["1 a": 2])
         #expect(json(peer) == #"{"batch":[{"subscription_count":2},{}]}"#)
     }
 
-    @Test(arguments: [
-        (#"{"channel":"a","data":"{}"}"#, #"{"name":["The name field is required."]}"#),
-        (#"{"name":"","channel":"a","data":"{}"}"#, #"{"name":["The name field is required."]}"#),
-        (#"{"name":5,"channel":"a","data":"{}"}"#, #"{"name":["The name field must be a string."]}"#),
-        (#"{"name":"e","channel":"a"}"#, #"{"data":["The data field is required."]}"#),
-        (#"{"name":"e","channel":"a","data":""}"#, #"{"data":["The data field is required."]}"#),
-        (#"{"name":"e","channel":"a","data":{"a":1}}"#, #"{"data":["The data field must be a string."]}"#),
-        (#"{"name":"e","channel":"a","data":{}}"#, #"{"data":["The data field is required."]}"#),
-        (#"{"name":"e","channels":"a","data":"{}"}"#, #"{"channels":["The channels field must be an array."]}"#),
-        (#"{"name":"e","channel":["a"],"data":"{}"}"#, #"{"channel":["The channel field must be a string."]}"#),
-        (
-            #"{"name":"e","data":"{}"}"#,
-            #"{"channels":["The channels field is required when channel is not present."],"channel":["The channel field is required when channels is not present."]}"#
-        ),
-        (
-            "[]",
-            #"{"name":["The name field is required."],"data":["The data field is required."],"channels":["The channels field is required when channel is not present."],"channel":["The channel field is required when channels is not present."]}"#
-        ),
-        (
-            #"{"name":"e","channels":[5],"data":"{}"}"#,
-            #"{"channels":["The channels field must hold valid channel names."]}"#
-        ),
-        (
-            #"{"name":"e","channel":"a b","data":"{}"}"#,
-            #"{"channel":["The channel field must be a valid channel name."]}"#
-        ),
-        (
-            #"{"name":"e","channel":"a","data":"{}","socket_id":5}"#,
-            #"{"socket_id":["The socket_id field must be a string."]}"#
-        ),
-        (
-            #"{"name":"e","channel":"a","data":"{}","socket_id":"x"}"#,
-            #"{"socket_id":["The socket_id field must be a socket id."]}"#
-        ),
-        (#"{"name":"e","channel":"a","data":"{}","info":[]}"#, #"{"info":["The info field must be a string."]}"#),
-        (
-            #"{"name":"pusher:error","channel":"a","data":"{}"}"#,
-            #"{"name":["The name field must not begin with pusher: or pusher_internal:."]}"#
-        ),
-        (
-            #"{"name":"pusher_intern\u0061l:x","channel":"a","data":"{}"}"#,
-            #"{"name":["The name field must not begin with pusher: or pusher_internal:."]}"#
-        ),
-    ])
+    @Test(
+        arguments: [
+            (#"{"channel":"a","data":"{}"}"#, #"{"name":["The name field is required."]}"#),
+            (#"{"name":"","channel":"a","data":"{}"}"#, #"{"name":["The name field is required."]}"#),
+            (#"{"name":5,"channel":"a","data":"{}"}"#, #"{"name":["The name field must be a string."]}"#),
+            (#"{"name":"e","channel":"a"}"#, #"{"data":["The data field is required."]}"#),
+            (#"{"name":"e","channel":"a","data":""}"#, #"{"data":["The data field is required."]}"#),
+            (#"{"name":"e","channel":"a","data":{"a":1}}"#, #"{"data":["The data field must be a string."]}"#),
+            (#"{"name":"e","channel":"a","data":{}}"#, #"{"data":["The data field is required."]}"#),
+            (#"{"name":"e","channels":"a","data":"{}"}"#, #"{"channels":["The channels field must be an array."]}"#),
+            (#"{"name":"e","channel":["a"],"data":"{}"}"#, #"{"channel":["The channel field must be a string."]}"#),
+            (
+                #"{"name":"e","data":"{}"}"#,
+                #"{"channels":["The channels field is required when channel is not present."],"#
+                    + #""channel":["The channel field is required when channels is not present."]}"#
+            ),
+            (
+                "[]",
+                #"{"name":["The name field is required."],"data":["The data field is required."],"#
+                    + #""channels":["The channels field is required when channel is not present."],"#
+                    + #""channel":["The channel field is required when channels is not present."]}"#
+            ),
+            (
+                #"{"name":"e","channels":[5],"data":"{}"}"#,
+                #"{"channels":["The channels field must hold valid channel names."]}"#
+            ),
+            (
+                #"{"name":"e","channel":"a b","data":"{}"}"#,
+                #"{"channel":["The channel field must be a valid channel name."]}"#
+            ),
+            (
+                #"{"name":"e","channel":"a","data":"{}","socket_id":5}"#,
+                #"{"socket_id":["The socket_id field must be a string."]}"#
+            ),
+            (
+                #"{"name":"e","channel":"a","data":"{}","socket_id":"x"}"#,
+                #"{"socket_id":["The socket_id field must be a socket id."]}"#
+            ),
+            (#"{"name":"e","channel":"a","data":"{}","info":[]}"#, #"{"info":["The info field must be a string."]}"#),
+            (
+                #"{"name":"pusher:error","channel":"a","data":"{}"}"#,
+                #"{"name":["The name field must not begin with pusher: or pusher_internal:."]}"#
+            ),
+            (
+                #"{"name":"pusher_intern\u0061l:x","channel":"a","data":"{}"}"#,
+                #"{"name":["The name field must not begin with pusher: or pusher_internal:."]}"#
+            ),
+        ] as [(String, String)])
     func validation(_ body: String, _ errors: String) throws {
         let peer = try post(body)
         #expect(peer.responses == [.init(status: 422, body: errors)] && peer.published.isEmpty)
     }
 
-    @Test(arguments: [
-        (#"{"batch":[]}"#, #"{"batch":["The batch field is required."]}"#),
-        ("{}", #"{"batch":["The batch field is required."]}"#),
-        (#"{"batch":"e"}"#, #"{"batch":["The batch field must be an array."]}"#),
-        (
-            #"{"batch":["e"]}"#,
-            #"{"batch.0.name":["The batch.0.name field is required."],"batch.0.data":["The batch.0.data field is required."],"batch.0.channel":["The batch.0.channel field is required when channels is not present."]}"#
-        ),
-        (
-            #"{"batch":[{"name":"e","channel":"a","data":"1"},{"name":"e","channel":"a"}]}"#,
-            #"{"batch.1.data":["The batch.1.data field is required."]}"#
-        ),
-    ])
+    @Test(
+        arguments: [
+            (#"{"batch":[]}"#, #"{"batch":["The batch field is required."]}"#),
+            ("{}", #"{"batch":["The batch field is required."]}"#),
+            (#"{"batch":"e"}"#, #"{"batch":["The batch field must be an array."]}"#),
+            (
+                #"{"batch":["e"]}"#,
+                #"{"batch.0.name":["The batch.0.name field is required."],"#
+                    + #""batch.0.data":["The batch.0.data field is required."],"#
+                    + #""batch.0.channel":["The batch.0.channel field is required when channels is not present."]}"#
+            ),
+            (
+                #"{"batch":[{"name":"e","channel":"a","data":"1"},{"name":"e","channel":"a"}]}"#,
+                #"{"batch.1.data":["The batch.1.data field is required."]}"#
+            ),
+        ] as [(String, String)])
     func batchValidation(_ body: String, _ errors: String) throws {
         let peer = try post(body, batch: true)
         #expect(peer.responses == [.init(status: 422, body: errors)] && peer.published.isEmpty)

@@ -15,26 +15,31 @@ import Testing
         return peer
     }
 
-    @Test(arguments: [
-        (
-            #"{"event":"client-note","data":{"a":1},"channel":"room"}"#,
-            #"{"event":"client-note","data":{"a":1},"channel":"room"}"#
-        ),
-        (
-            #"{"channel":"room","event":"client-\u006eote","data":{"a":1.0,"e":9223372036854775807,"o":{}},"user_id":"forged","x":1}"#,
-            #"{"event":"client-\u006eote","data":{"a":1.0,"e":9223372036854775807,"o":{}},"channel":"room"}"#
-        ),
-        (
-            #"{"event":"client-a","data":"{\"a\":1}","channel":"room"}"#,
-            #"{"event":"client-a","data":"{\"a\":1}","channel":"room"}"#
-        ),
-        (
-            #"{"event":"client-a","data":[1],"channel":"r\u006fom"}"#,
-            #"{"event":"client-a","data":[1],"channel":"room"}"#
-        ),
-        (#"{"event":"client-a","data":null,"channel":"room"}"#, #"{"event":"client-a","data":null,"channel":"room"}"#),
-        (#"{"event":"client-a","channel":"room"}"#, #"{"event":"client-a","data":null,"channel":"room"}"#),
-    ])
+    @Test(
+        arguments: [
+            (
+                #"{"event":"client-note","data":{"a":1},"channel":"room"}"#,
+                #"{"event":"client-note","data":{"a":1},"channel":"room"}"#
+            ),
+            (
+                #"{"channel":"room","event":"client-\u006eote","data":{"a":1.0,"e":9223372036854775807,"o":{}},"#
+                    + #""user_id":"forged","x":1}"#,
+                #"{"event":"client-\u006eote","data":{"a":1.0,"e":9223372036854775807,"o":{}},"channel":"room"}"#
+            ),
+            (
+                #"{"event":"client-a","data":"{\"a\":1}","channel":"room"}"#,
+                #"{"event":"client-a","data":"{\"a\":1}","channel":"room"}"#
+            ),
+            (
+                #"{"event":"client-a","data":[1],"channel":"r\u006fom"}"#,
+                #"{"event":"client-a","data":[1],"channel":"room"}"#
+            ),
+            (
+                #"{"event":"client-a","data":null,"channel":"room"}"#,
+                #"{"event":"client-a","data":null,"channel":"room"}"#
+            ),
+            (#"{"event":"client-a","channel":"room"}"#, #"{"event":"client-a","data":null,"channel":"room"}"#),
+        ] as [(String, String)])
     func relayedToAllButTheSender(_ text: String, _ delivered: String) throws {
         let peer = try send(text)
         #expect(peer.published == [.init(space: 1, name: "room", text: delivered, excluded: 1234 << 30 | 5678)])

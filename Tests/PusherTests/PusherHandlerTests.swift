@@ -15,7 +15,8 @@ import Testing
         handler.open(peer)
         #expect(
             peer.replies == [
-                #"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1234.5678\",\"activity_timeout\":30}"}"#
+                #"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1234.5678\","#
+                    + #"\"activity_timeout\":30}"}"#
             ])
         #expect(node.counters.value(0) == 1)
         handler.end(peer)
