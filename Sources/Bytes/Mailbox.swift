@@ -20,18 +20,21 @@ public import Synchronization
     /// Nodes pushed and popped, for the bound that senders hold to. Each is written by one side only… by all producers.
     private let pending = Atomic<Int>(0)
     private let padding1 = InlineArray<6, UInt64>(repeating: 0)
-    /// The consumer's end; touched by the consumer only.
-    private var tail: UnsafeMutableRawPointer
+    /// Points to the consumer's end; the consumer alone touches what it points to. A pointer, so that taking mail is no
+    /// access to the mailbox that would exclude posting to it.
+    private let consumerEnd: UnsafeMutablePointer<UnsafeMutableRawPointer>
     private let stub: UnsafeMutableRawPointer
 
     public init() {
         unsafe stub = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<MailNode>.size, alignment: 16)
         unsafe stub.bindMemory(to: MailNode.self, capacity: 1).initialize(to: MailNode())
-        unsafe tail = unsafe stub
+        unsafe consumerEnd = UnsafeMutablePointer.allocate(capacity: 1)
+        unsafe consumerEnd.initialize(to: stub)
         unsafe head = unsafe Atomic(stub)
     }
 
     deinit {
+        unsafe consumerEnd.deallocate()
         unsafe stub.assumingMemoryBound(to: MailNode.self).deinitialize(count: 1)
         unsafe stub.deallocate()
     }
@@ -58,17 +61,17 @@ public import Synchronization
     }
 
     /// The oldest node, or nil when there is none (or its poster is in the middle of `push`). Consumer only.
-    public mutating func pop() -> UnsafeMutableRawPointer? {
-        var first = unsafe tail
+    public borrowing func pop() -> UnsafeMutableRawPointer? {
+        var first = unsafe consumerEnd.pointee
         var next = unsafe first.assumingMemoryBound(to: MailNode.self).pointee.next.load(ordering: .acquiring)
         if unsafe first == stub {
             guard let behind = unsafe next else { return nil }
-            unsafe tail = unsafe behind
+            unsafe consumerEnd.pointee = behind
             unsafe first = unsafe behind
             unsafe next = unsafe behind.assumingMemoryBound(to: MailNode.self).pointee.next.load(ordering: .acquiring)
         }
         if let next = unsafe next {
-            unsafe tail = unsafe next
+            unsafe consumerEnd.pointee = next
             pending.wrappingSubtract(1, ordering: .relaxed)
             return unsafe first
         }
@@ -76,7 +79,7 @@ public import Synchronization
         unsafe link(stub)
         unsafe next = unsafe first.assumingMemoryBound(to: MailNode.self).pointee.next.load(ordering: .acquiring)
         guard let next = unsafe next else { return nil }
-        unsafe tail = unsafe next
+        unsafe consumerEnd.pointee = next
         pending.wrappingSubtract(1, ordering: .relaxed)
         return unsafe first
     }
@@ -86,7 +89,7 @@ public import Synchronization
         sleeping.store(true, ordering: .relaxed)
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         let newest = unsafe head.load(ordering: .acquiring)
-        if unsafe newest == tail { return true }
+        if unsafe newest == consumerEnd.pointee { return true }
         sleeping.store(false, ordering: .relaxed)
         return false
     }
