@@ -87,7 +87,7 @@ struct Connection: BitwiseCopyable {
     var messageCount: UInt32 = 0
     var messageBytesMax: UInt32 = 0
     /// Frames of the message at hand.
-    var fragmentCount: UInt16 = 0
+    var fragmentCount: UInt32 = 0
     /// HTTP requests that were answered (stops at its largest value).
     var requestCount: UInt16 = 0
     /// The opcode of the message, and of the frame at hand.

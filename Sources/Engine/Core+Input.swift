@@ -224,8 +224,11 @@ extension Core {
 
     /// Messages of a large bound may come in proportionally more frames.
     private func fragmentsMax(_ messageBytesMax: UInt32) -> Int {
-        min(max(limits.fragmentsMax, Int(messageBytesMax) / 64), Int(UInt16.max) - 1)
+        max(limits.fragmentsMax, Int(messageBytesMax) / Core.fragmentBytesMin)
     }
+
+    /// Fragments of this size and more are never too many.
+    private static let fragmentBytesMin = 64
 
     private func takeControlToken(_ slot: UInt32) -> Bool {
         let connection = unsafe connections[slot]
