@@ -88,8 +88,9 @@ public import Synchronization
     public borrowing func prepareToSleep() -> Bool {
         sleeping.store(true, ordering: .relaxed)
         atomicMemoryFence(ordering: .sequentiallyConsistent)
+        // Empty is only when both ends stand at the stub: at another node they stand together before it is taken.
         let newest = unsafe head.load(ordering: .acquiring)
-        if unsafe newest == consumerEnd.pointee { return true }
+        if unsafe newest == stub && consumerEnd.pointee == stub { return true }
         sleeping.store(false, ordering: .relaxed)
         return false
     }

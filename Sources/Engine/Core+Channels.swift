@@ -57,7 +57,7 @@ extension Core {
             if unsafe channels[channel].pointee.subscriberCount == 0 { dropChannel(channel) }
             return .nodeFull
         }
-        // A channel whose home is here may join within `announce`, which then tells all who wait, this one among them.
+        // Asked before the home is: when that is here, its answer has told everybody by the time `announce` returns.
         let wasJoined = unsafe channels[channel].pointee.phase == .joined
         link(subscription, slot, channel)
         announce(channel)
@@ -301,16 +301,13 @@ extension Core {
         // Handlers may subscribe and unsubscribe meanwhile; the name keeps the channel's place findable.
         let name = unsafe channel.pointee.name
         name.retain()
-        var index: UInt32 = 0
-        while channels.generation(of: mail.slot) == mail.generation, unsafe index < channels[mail.slot].pointee.subscriberCount {
-            guard let subscribers = unsafe channels[mail.slot].pointee.subscribers else { break }
-            let before = unsafe subscribers[Int(index)].subscription
-            unsafe tellJoined(subscribers[Int(index)].connection, space: name.space, name: name.key)
-            let stillThere =
-                unsafe channels.generation(of: mail.slot) == mail.generation
-                && index < channels[mail.slot].pointee.subscriberCount
-                && channels[mail.slot].pointee.subscribers?[Int(index)].subscription == before
-            if stillThere { index += 1 }
+        // From the last to the first: who leaves is replaced by one that was told, and who comes, comes behind.
+        var left = unsafe channel.pointee.subscriberCount
+        while left > 0, channels.generation(of: mail.slot) == mail.generation {
+            left = unsafe min(left, channels[mail.slot].pointee.subscriberCount)
+            guard left > 0, let subscribers = unsafe channels[mail.slot].pointee.subscribers else { break }
+            left -= 1
+            unsafe tellJoined(subscribers[Int(left)].connection, space: name.space, name: name.key)
         }
         name.release()
     }

@@ -201,6 +201,8 @@ extension Core {
         let connection = unsafe connections[slot]
         unsafe connection.pointee.reason = reason.rawValue
         unsafe connection.pointee.flags.insert([.closeAfterAnswer, .awaitingAnswer, .deaf])
+        unsafe connection.pointee.flags.remove(.continued)
+        setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
         unsafe pool.give(&connection.pointee.message)
         unsafe connection.pointee.messageCount = 0
         chunkedRequests[slot] = nil

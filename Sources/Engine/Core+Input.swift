@@ -39,6 +39,8 @@ extension Core {
                 unsafe terminate(slot, reason: connection.pointee.requestCount > 0 ? .httpDone : .peerClosed)
             }
         case .open:
+            // What it had sent before is still read; `resumeHeldInput` comes back here.
+            if unsafe connection.pointee.flags.contains(.inputHeld) { return }
             terminate(slot, reason: .peerVanished)
         case .closing:
             unsafe connection.pointee.flags.insert(.closeFrameReceived)
@@ -82,7 +84,11 @@ extension Core {
                 unsafe receiveFrames(slot, base, count: buffer.count)
             }
         }
-        if unsafe !connection.pointee.flags.contains(.inputHeld) { resumeReading(slot) }
+        if unsafe connection.pointee.flags.contains(.inputHeld) { return }
+        if unsafe connection.pointee.flags.contains(.peerEnded) && connection.pointee.phase == .open {
+            return terminate(slot, reason: .peerVanished)
+        }
+        resumeReading(slot)
     }
 
     func pauseReading(_ slot: UInt32) {
@@ -122,6 +128,7 @@ extension Core {
                 unsafe Masking.apply(payload, count: header.payloadCount, key: header.maskKey, phase: 0)
                 let view = unsafe ByteView(base: payload, count: header.payloadCount)
                 if Opcode.isControl(header.opcode) {
+                    if unsafe connection.pointee.fragmentCount == 0 { unsafe connection.pointee.messageTick = 0 }
                     receiveControl(slot, opcode: header.opcode, view)
                 } else {
                     receiveWhole(slot, opcode: header.opcode, view)

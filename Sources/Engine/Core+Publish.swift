@@ -159,6 +159,7 @@ extension Core {
             excludedSlot = UInt32(truncatingIfNeeded: plain) & (1 << 28 - 1)
         }
         guard let interested = unsafe home.pointee.interested else { return }
+        var own: Mail?
         for index in unsafe 0..<Int(home.pointee.interestedCount) {
             let worker = unsafe interested[index]
             var mail = Mail(.deliver)
@@ -171,12 +172,14 @@ extension Core {
                 mail.excludedGeneration = excludedGeneration
             }
             if Int(worker.worker) == workerIndex {
-                deliver(mail)
+                own = mail
             } else {
                 frame.retain()
                 post(mail, to: Int(worker.worker))
             }
         }
+        // Last, because it may close slow readers, and with them change or end what is walked above.
+        if let own { deliver(own) }
     }
 
     // MARK: At a subscriber's worker
@@ -189,9 +192,7 @@ extension Core {
             counters.staleDeliveries += 1
             return
         }
-        makeRoom(mail.slot, count: frame.byteCount)
-        // Slow readers that were cut meanwhile may have been the last.
-        guard channels.generation(of: mail.slot) == mail.generation else { return }
+        let hasPassedReaders = makeRoom(mail.slot, count: frame.byteCount)
         let channel = unsafe channels[mail.slot]
         stamp += 1
         unsafe channel.pointee.log.append(
@@ -211,33 +212,36 @@ extension Core {
             unsafe channel.pointee.isPressing = true
             pressingChannels += 1
         }
+        // Behind everything else: closing them asks protocols, which may publish.
+        if hasPassedReaders { cutPassedReaders(mail.slot) }
     }
 
     // MARK: Room in a log
 
-    /// Makes room for one more message of `count` bytes: forgets what everybody has, else grows, else cuts slow readers.
-    private func makeRoom(_ slot: UInt32, count: Int) {
+    /// Makes room for one more message of `count` bytes: forgets what everybody has, else grows, else drops what slow
+    /// readers still need: true, and they must be cut before the next flush.
+    private func makeRoom(_ slot: UInt32, count: Int) -> Bool {
         let channel = unsafe channels[slot]
-        if unsafe channel.pointee.log.fits(count) { return }
+        if unsafe channel.pointee.log.fits(count) { return false }
         forgetRead(slot)
         let bytesMax = max(limits.logBytesMax, 2 * count)
         let entryBytes = unsafe (Int(channel.pointee.log.entryCount) + 1) * MemoryLayout<LogEntry>.stride
         let wanted = unsafe max(channel.pointee.log.byteCount + count, entryBytes)
         let roomy = unsafe channel.pointee.log.fits(count) && wanted * 2 <= Int(channel.pointee.log.bytes.capacity)
-        if roomy { return }
+        if roomy { return false }
         let mayGrow = wanted <= bytesMax && pool.outstandingBytes < limits.blockBytesMax
         if unsafe mayGrow || channel.pointee.log.entryCount == 0 {
             unsafe channel.pointee.log.grow(count, pool: &pool)
-            return
+            return false
         }
-        if unsafe channel.pointee.log.fits(count) { return }
+        if unsafe channel.pointee.log.fits(count) { return false }
         // At its bound: the older half goes, and with it whoever still reads there.
         let keepMax = bytesMax / 2
         let target = unsafe channel.pointee.log.head - UInt64(min(keepMax, channel.pointee.log.byteCount))
         let dropped = unsafe max(channel.pointee.log.entryIndex(behind: target), Int(channel.pointee.log.entryCount) / 2, 1)
         unsafe channel.pointee.log.dropFirst(min(dropped, Int(channel.pointee.log.entryCount)))
         if unsafe !channel.pointee.log.fits(count) { unsafe channel.pointee.log.grow(count, pool: &pool) }
-        cutPassedReaders(slot)
+        return true
     }
 
     /// Forgets the messages that every subscriber has.
@@ -249,19 +253,21 @@ extension Core {
         unsafe channel.pointee.log.dropFirst(channel.pointee.log.entryIndex(behind: lowest))
     }
 
-    /// Applies the policy to subscribers that the log has passed.
+    /// Applies the policy to subscribers that the log has passed; its last message is the newest.
     private func cutPassedReaders(_ slot: UInt32) {
         let channel = unsafe channels[slot]
         guard let subscribers = unsafe channel.pointee.subscribers else { return }
         let start = unsafe channel.pointee.log.start
         if limits.slowConsumerPolicy != .close {
+            let newest = unsafe channel.pointee.log.beginning(ofEntry: Int(channel.pointee.log.entryCount) - 1)
             for index in unsafe 0..<Int(channel.pointee.subscriberCount) where unsafe subscribers[index].cursor < start {
-                unsafe skip(&subscribers[index], in: slot, to: channel.pointee.log.head)
+                unsafe skip(&subscribers[index], in: slot, to: newest)
             }
             return
         }
+        let generation = channels.generation(of: slot)
         var index = 0
-        while channels.isInUse(slot), unsafe index < Int(channels[slot].pointee.subscriberCount) {
+        while channels.generation(of: slot) == generation, unsafe index < Int(channels[slot].pointee.subscriberCount) {
             guard let subscribers = unsafe channels[slot].pointee.subscribers else { return }
             if unsafe subscribers[index].cursor < start {
                 // Closing takes it out of the list; another one stands at its place then.

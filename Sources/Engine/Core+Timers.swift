@@ -38,6 +38,8 @@ extension Core {
     /// A connection's time has come: ends it if a deadline has passed, else sets the next.
     func timerFired(_ slot: UInt32) {
         let connection = unsafe connections[slot]
+        // None is set any more: `setTimerEarlier` must not compare with it.
+        unsafe connection.pointee.timerTick = UInt32.max
         switch unsafe connection.pointee.phase {
         case .joining:
             return

@@ -93,9 +93,9 @@ final class MailCall: Sendable {
         unsafe wakeDescriptors.deallocate()
     }
 
-    /// Frees a batch that nobody will read, with what it carries.
-    static func discard(_ batch: UnsafeMutablePointer<MailBatch>) {
-        for index in unsafe 0..<batch.pointee.count {
+    /// Frees a batch that nobody will read, with what its items from number `first` on carry.
+    static func discard(_ batch: UnsafeMutablePointer<MailBatch>, from first: Int = 0) {
+        for index in unsafe first..<batch.pointee.count {
             let mail = unsafe batch.pointee.items[index]
             mail.frame?.release()
             if let call = unsafe mail.call { unsafe Unmanaged<MailCall>.fromOpaque(call).release() }

@@ -349,7 +349,12 @@ extension WorkerLoop where B: ~Copyable {
                 if taken < Int(record.count) { takeBack(record, taken: taken) }
             case .staged:
                 applySegments(record, taken: taken)
-                if taken == Int(record.count) { flush.drained.append(record.connection) }
+                if taken == Int(record.count) {
+                    flush.drained.append(record.connection)
+                } else {
+                    // What it must not get may stand in what was not sent.
+                    unsafe core.connections[record.connection].pointee.flags.insert(.hasExclusion)
+                }
             }
             if taken < Int(record.count) {
                 let isFull = taken > 0 || result == -EAGAIN

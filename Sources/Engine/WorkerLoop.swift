@@ -46,7 +46,7 @@ enum TokenOperation {
     deinit {
         unsafe completions.deallocate()
         unsafe expired.deallocate()
-        if let batch = unsafe batch { unsafe Exchange.discard(batch) }
+        if let batch = unsafe batch { unsafe Exchange.discard(batch, from: batchNext) }
     }
 
     /// Runs until the node has told the worker to stop and everything has left, or the time for that is over.
@@ -134,8 +134,9 @@ enum TokenOperation {
             deferredNext += 1
             read(completion)
         }
-        if deferredNext == deferred.count {
-            deferred.removeAll()
+        // Under lasting pressure it is never empty, so what was read goes when it is as much as what is left.
+        if deferredNext * 2 >= deferred.count {
+            deferred.removeFirst(deferredNext)
             deferredNext = 0
         }
     }

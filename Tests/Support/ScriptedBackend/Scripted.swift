@@ -56,6 +56,7 @@ public struct Scripted: ~Copyable, Backend {
     public mutating func turn(
         waitNanoseconds: Int64, into batch: UnsafeMutablePointer<Completion>, capacity: Int
     ) -> Int {
-        unsafe kernel.turn(batch, capacity)
+        kernel.lastWaitNanoseconds = waitNanoseconds
+        return unsafe kernel.turn(batch, capacity)
     }
 }

@@ -15,6 +15,8 @@ public final class ScriptedKernel: @unchecked Sendable {
     public var odds: ScriptedOdds
     /// How the worker broke the contract of `Backend`, in words. A test expects none.
     public internal(set) var violations: [String] = []
+    /// How long the worker would have slept in its last turn, had nothing come: as in `Backend.turn`.
+    public internal(set) var lastWaitNanoseconds: Int64 = 0
     /// Turns the worker has made.
     public internal(set) var turnCount = 0
     public internal(set) var counters = BackendCounters()
