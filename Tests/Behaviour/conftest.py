@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.client import close_all, wait_until  # noqa: E402
 from harness.node import BASE, USUAL, VARIANTS, Node, Pool, Settings, Variant, binary, is_sanitized  # noqa: E402
 
 ONE_OF_EACH = [Variant("uring", 1), Variant("epoll", 1)]
@@ -47,7 +48,20 @@ def node(request: pytest.FixtureRequest, pool: Pool, variant: Variant):
     marker = request.node.get_closest_marker("settings")
     node = pool.get(marker.args[0] if marker else USUAL, variant)
     yield node
+    leave(node)
+
+
+def leave(node: Node) -> None:
+    """Ends what a test left on a shared node. It must be alive, and know that nobody is there any more (hardening 4.15)."""
+    close_all()
     node.check_alive()
+    wait_until(lambda: empty(node), f"{node} is empty again")
+
+
+def empty(node: Node) -> bool:
+    """No WebSocket, no subscription, no channel."""
+    metrics = node.metrics()
+    return not any(metrics.families[f"clarion_{name}"].samples[0][2] for name in ("sockets_open", "subscriptions", "channels", "home_channels"))
 
 
 @pytest.fixture
@@ -61,6 +75,7 @@ def start(request: pytest.FixtureRequest):
         return node
 
     yield run
+    close_all()
     for node in started:
         node.kill()
 
@@ -72,7 +87,7 @@ def every_node(pool: Pool, request: pytest.FixtureRequest):
     nodes = [pool.get(marker.args[0] if marker else USUAL, variant) for variant in VARIANTS]
     yield nodes
     for node in nodes:
-        node.check_alive()
+        leave(node)
 
 
 __all__ = ["BASE", "MANY_OF_EACH", "ONE_OF_EACH", "USUAL", "is_sanitized"]

@@ -145,8 +145,8 @@ def provoke_message_too_big(node: Node) -> None:
 
 
 def provoke_too_many_fragments(node: Node) -> None:
-    client = open_echo(node)
-    client.send(frame(TEXT, "", fin=False) + frame(CONTINUATION, "", fin=False) * 100)
+    client = PusherClient(node)
+    client.send(frame(TEXT, "", fin=False) + frame(CONTINUATION, "", fin=False) * 500)
     after_close(client)
 
 
@@ -198,7 +198,7 @@ def test_reasons(node: Node, reason: str) -> None:
         assert after.closes(reason) == before.closes(reason) + 1
 
 
-FULL = USUAL.with_environment(CLARION_LIMITS_CONNECTIONS_MAX="20", CLARION_LIMITS_CHANNELS_PER_CONNECTION_MAX="5")
+FULL = USUAL.with_environment(CLARION_LIMITS_CONNECTIONS_MAX="20", CLARION_LIMITS_SUBSCRIPTIONS_PER_CONNECTION_MAX="5")
 
 
 @pytest.mark.settings(FULL)

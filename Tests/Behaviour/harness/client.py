@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import time
+import weakref
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable
 
@@ -37,9 +38,13 @@ class Response:
 class RawSocket:
     """A TCP connection to a node."""
 
+    open_sockets: "weakref.WeakSet[RawSocket]" = weakref.WeakSet()
+    """All that may still be open, so that none outlives its test."""
+
     def __init__(self, port: int, *, receive_buffer: int | None = None, segment: int | None = None, source: str | None = None,
                  timeout: float = PATIENCE) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.open_sockets.add(self)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -177,6 +182,13 @@ class RawSocket:
     def close(self) -> None:
         """Closes the socket."""
         self.socket.close()
+
+
+def close_all() -> None:
+    """Closes every socket that a test left open."""
+    for connection in list(RawSocket.open_sockets):
+        connection.close()
+    RawSocket.open_sockets.clear()
 
 
 def upgrade_request(path: str, port: int, *, origin: str | None = None, key: str | None = None,

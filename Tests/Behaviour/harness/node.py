@@ -123,6 +123,7 @@ class Node:
                 raise AssertionError(f"the node ended with {self.process.returncode} at its start:\n{self.output()}")
             try:
                 if self.request("GET", "/up").status == 200:
+                    assert "there is no such setting" not in self.output(), self.output()
                     return
             except (OSError, EOFError):
                 pass
