@@ -80,6 +80,8 @@ extension Core {
         unsafe (subscribers + Int(position)).initialize(
             to: Subscriber(connection: slot, subscription: subscription, cursor: channel.pointee.log.head))
         unsafe channel.pointee.subscriberCount += 1
+        // A circle that goes over the end of the list has one more to pass on its way.
+        if unsafe channel.pointee.isSweeping { unsafe channel.pointee.sweepRemaining += 1 }
         unsafe subscriptions[subscription].pointee = unsafe Subscription(
             channel: channelSlot, position: position, next: connection.pointee.firstSubscription)
         unsafe connection.pointee.firstSubscription = subscription
