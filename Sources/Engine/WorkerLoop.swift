@@ -86,7 +86,7 @@ enum TokenOperation {
     /// How long the kernel may wait for something to happen, in nanoseconds; 0 while there is work.
     private func beforeSleep() -> Int64 {
         if unsafe core.hasWork || batch != nil { return 0 }
-        if deferredNext < deferred.count { return isHeldBack ? WorkerLoop.heldBackNanoseconds : 0 }
+        if hasDeferred { return isHeldBack ? WorkerLoop.heldBackNanoseconds : 0 }
         if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
         let idleTicks: UInt32 = core.isStopping ? 1 : 4 * Clock.ticksPerSecond
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
@@ -94,6 +94,9 @@ enum TokenOperation {
         let untilNext = ticks * Clock.nanosecondsPerTick
         return Int64(max(untilNext > core.tickRemainder ? untilNext - core.tickRemainder : 0, 1))
     }
+
+    /// Whether input waits that was put off.
+    var hasDeferred: Bool { deferredNext < deferred.count }
 
     /// How long a worker rests that may not read because another one has too much mail.
     private static var heldBackNanoseconds: Int64 { 100_000 }
@@ -114,12 +117,12 @@ enum TokenOperation {
 
     private mutating func readCompletions(_ count: Int) {
         lookAtMailboxes()
-        if deferredNext < deferred.count { readDeferred() }
+        if hasDeferred { readDeferred() }
         var index = 0
         while index < count {
             let completion = unsafe completions[index]
             index += 1
-            if completion.kind == .received && (deferredNext < deferred.count || isHeldBack) {
+            if completion.kind == .received && (hasDeferred || isHeldBack) {
                 core.counters.inputDeferred += 1
                 deferred.append(completion)
             } else {
@@ -129,7 +132,7 @@ enum TokenOperation {
     }
 
     private mutating func readDeferred() {
-        while deferredNext < deferred.count && !isHeldBack {
+        while hasDeferred && !isHeldBack {
             let completion = deferred[deferredNext]
             deferredNext += 1
             read(completion)

@@ -29,7 +29,7 @@ import Testing
 struct MailboxTests {
     @Test
     func comesOutInOrder() {
-        var mailbox = Mailbox()
+        let mailbox = Mailbox()
         check(unsafe mailbox.pop() == nil && mailbox.pendingCount == 0)
         var pushed = 0
         var popped = 0
@@ -55,7 +55,7 @@ struct MailboxTests {
     /// Whoever leaves any number of nodes behind may not sleep; whoever has taken all may.
     @Test(arguments: 0...6)
     func sleepsOnlyWhenEmpty(_ count: Int) {
-        var mailbox = Mailbox()
+        let mailbox = Mailbox()
         for number in 0..<count { unsafe _ = mailbox.push(Letter.make(producer: 0, number: number)) }
         for _ in 0..<count {
             check(!mailbox.prepareToSleep())

@@ -109,6 +109,7 @@ final class ScriptedNode {
     var isQuiet: Bool {
         for (index, worker) in workers.enumerated() where !worker.isDone {
             if worker.core.hasWork || !worker.core.held.isEmpty || !worker.kernel.isQuiet { return false }
+            if worker.loop.hasDeferred { return false }
             if unsafe exchange.mailbox(index).pointee.pendingCount > 0 { return false }
         }
         return true
@@ -170,6 +171,10 @@ final class ScriptedNode {
                 ("open sockets", Int(core.counters.socketsOpen)),
                 ("pressing channels", core.pressingChannels), ("lagging logs", core.lagging.count),
             ]
+            for slot in 0..<UInt32(core.connections.touched) where core.connections.isInUse(slot) {
+                let connection = unsafe core.connections[slot].pointee
+                found.append("\(connection.phase), flags \(String(connection.flags.rawValue, radix: 16))")
+            }
             for (what, count) in counts where count != 0 { found.append("worker \(core.workerIndex): \(count) \(what)") }
         }
         for worker in workers {

@@ -67,9 +67,10 @@ public final class ScriptedKernel: @unchecked Sendable {
 
     // MARK: The test's side
 
-    /// A new connection to the node's listener.
-    public func connect() -> ScriptedPeer {
-        let peer = ScriptedPeer(socketBytesMax: random.between(socketBytes.lowerBound, socketBytes.upperBound))
+    /// A new connection to the node's listener. Its socket takes `socketBytesMax` bytes, or a random number.
+    public func connect(socketBytesMax: Int? = nil) -> ScriptedPeer {
+        let size = random.between(socketBytes.lowerBound, socketBytes.upperBound)
+        let peer = ScriptedPeer(socketBytesMax: socketBytesMax ?? size)
         peers.append(peer)
         backlog.append(peer)
         return peer
