@@ -76,7 +76,7 @@ def test_pysher_and_pusher(node: Node) -> None:
     assert application.channels_info(prefix_filter="ha") == {"channels": {"hall": {}}}
     assert application.channel_info("room", ["subscription_count"]) == {"occupied": True, "subscription_count": 2}
     assert application.channel_info("empty") == {"occupied": False}
-    two.channels["room"].trigger("client-wave", {"from": "two"})
+    two.client.connection.send_event("client-wave", {"from": "two"}, channel_name="room")
     name, data = one.next()
     assert name == "room" and (json.loads(data) if isinstance(data, str) else data) == {"from": "two"}
     with pytest.raises(pusher.errors.PusherBadAuth):

@@ -16,11 +16,11 @@ from harness.node import GOOD_ORIGIN, USUAL, VARIANTS, Node
 from harness.pusher import PusherClient, trigger
 
 MIB = 1 << 20
-SMALL_LOG = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 10), CLARION_LIMITS_CLOSE_SECONDS="10",
+SMALL_LOG = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(128 << 10), CLARION_LIMITS_CLOSE_SECONDS="10",
                                    CLARION_LIMITS_SLOW_CONSUMER_SECONDS="3")
-SKIP = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 10), CLARION_LIMITS_SLOW_CONSUMER_POLICY="skip",
+SKIP = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(128 << 10), CLARION_LIMITS_SLOW_CONSUMER_POLICY="skip",
                               CLARION_LIMITS_SLOW_CONSUMER_SECONDS="600")
-CONFLATE = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 10), CLARION_LIMITS_SLOW_CONSUMER_POLICY="conflate",
+CONFLATE = USUAL.with_environment(CLARION_LIMITS_LOG_BYTES_MAX=str(128 << 10), CLARION_LIMITS_SLOW_CONSUMER_POLICY="conflate",
                                   CLARION_LIMITS_SLOW_CONSUMER_SECONDS="600")
 TINY = dict(receive_buffer=4096, segment=536)
 """A client whose kernel, and whose peer's kernel, buffer next to nothing."""
@@ -117,7 +117,7 @@ def test_takes_nothing_for_long(every_node: list[Node]) -> None:
         slow = node.metrics().closes("slowConsumer")
         stopped = PusherClient(node, **TINY)
         stopped.subscribe("calm")
-        for _ in range(14):
+        for _ in range(25):
             assert trigger(node, "calm", data="x" * 4000).status == 200
         waiting.append((node, slow, stopped))
     for node, slow, stopped in waiting:
