@@ -27,7 +27,8 @@ func shim(_ name: String, links libraries: [String] = []) -> Target {
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], _ more: [SwiftSetting] = []) -> Target {
-    .testTarget(name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", swiftSettings: strict + more)
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", swiftSettings: strict + more)
 }
 
 /// For tests that end processes: what `#expect(processExitsWith:)` expands to is not marked `unsafe` in 6.3.
@@ -67,7 +68,8 @@ let package = Package(
         floor(
             "ClarionServer", "Sources/Server",
             [
-                "ClarionBytes", "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho", "ClarionRealtimeJSON",
+                "ClarionBytes", "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho",
+                "ClarionRealtimeJSON",
                 "ClarionPusher", "ClarionSettings", "ClarionLog", "CPosix",
             ]),
         .executableTarget(
@@ -79,7 +81,8 @@ let package = Package(
             path: "Sources/App", swiftSettings: strict),
         // The load generator shares no code with the server it judges: its own frames, its own loop, its own C shim.
         floor(
-            "WSBenchCore", "Tools/wsbench/Core", ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+            "WSBenchCore", "Tools/wsbench/Core",
+            ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .executableTarget(
             name: "wsbench",
             dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -91,7 +91,9 @@
     public mutating func grow(_ block: inout Block, used: Int, to bytes: Int) {
         if Int(block.capacity) >= bytes { return }
         let larger = take(max(bytes, min(Int(block.capacity) * 2, 1 << 30)))
-        if used > 0, let source = unsafe block.base, let target = unsafe larger.base { unsafe target.update(from: source, count: used) }
+        if used > 0, let source = unsafe block.base, let target = unsafe larger.base {
+            unsafe target.update(from: source, count: used)
+        }
         give(&block)
         block = larger
     }

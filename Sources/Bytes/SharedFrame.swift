@@ -31,7 +31,8 @@ public struct SharedFrameHeader: ~Copyable {
         let header = unsafe raw.bindMemory(to: SharedFrameHeader.self, capacity: 1)
         unsafe header.initialize(
             to: SharedFrameHeader(
-                references: Atomic(1), byteCount: UInt32(byteCount), keyCount: UInt16(key.count), space: space, hash: hash))
+                references: Atomic(1), byteCount: UInt32(byteCount), keyCount: UInt16(key.count), space: space,
+                hash: hash))
         let frame = unsafe SharedFrame(header: header)
         if key.count > 0 { unsafe (frame.bytes + byteCount).update(from: key.base, count: key.count) }
         return frame
@@ -39,7 +40,8 @@ public struct SharedFrameHeader: ~Copyable {
 
     /// Points to `byteCount` bytes behind the header.
     public var bytes: UnsafeMutablePointer<UInt8> {
-        unsafe (UnsafeMutableRawPointer(header) + MemoryLayout<SharedFrameHeader>.size).assumingMemoryBound(to: UInt8.self)
+        unsafe (UnsafeMutableRawPointer(header) + MemoryLayout<SharedFrameHeader>.size).assumingMemoryBound(
+            to: UInt8.self)
     }
 
     public var byteCount: Int { unsafe Int(header.pointee.byteCount) }

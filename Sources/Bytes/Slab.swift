@@ -37,8 +37,11 @@ internal import Glibc
 
     private static func reserve<T>(_ type: T.Type, _ count: Int) -> UnsafeMutablePointer<T> {
         let memory = unsafe mmap(
-            nil, count * MemoryLayout<T>.stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { preconditionFailure("no address space for a slab") }
+            nil, count * MemoryLayout<T>.stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+            -1, 0)
+        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
+            preconditionFailure("no address space for a slab")
+        }
         return unsafe memory.bindMemory(to: T.self, capacity: count)
     }
 

@@ -67,9 +67,12 @@ struct ChannelLog: BitwiseCopyable {
     }
 
     /// Appends a message; the caller has made room.
-    mutating func append(_ frame: ByteView, stamp: UInt64, offset: UInt64, excludedSlot: UInt32, excludedGeneration: UInt32)
-    {
-        guard let base = unsafe bytes.base, let entries = unsafe entries, fits(frame.count) else { preconditionFailure("a log without room") }
+    mutating func append(
+        _ frame: ByteView, stamp: UInt64, offset: UInt64, excludedSlot: UInt32, excludedGeneration: UInt32
+    ) {
+        guard let base = unsafe bytes.base, let entries = unsafe entries, fits(frame.count) else {
+            preconditionFailure("a log without room")
+        }
         unsafe (base + byteCount).update(from: frame.base, count: frame.count)
         head += UInt64(frame.count)
         unsafe (entries + Int(entryCount)).initialize(

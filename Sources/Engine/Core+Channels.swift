@@ -75,7 +75,9 @@ extension Core {
         let connection = unsafe connections[slot]
         let channel = unsafe channels[channelSlot]
         if unsafe channel.pointee.subscriberCount == channel.pointee.subscriberCapacity { growSubscribers(channelSlot) }
-        guard let subscribers = unsafe channel.pointee.subscribers else { preconditionFailure("no room for a subscriber") }
+        guard let subscribers = unsafe channel.pointee.subscribers else {
+            preconditionFailure("no room for a subscriber")
+        }
         let position = unsafe channel.pointee.subscriberCount
         unsafe (subscribers + Int(position)).initialize(
             to: Subscriber(connection: slot, subscription: subscription, cursor: channel.pointee.log.head))
@@ -123,7 +125,9 @@ extension Core {
             unsafe connection.pointee.firstSubscription = next
         } else {
             var previous = unsafe connection.pointee.firstSubscription
-            while unsafe subscriptions[previous].pointee.next != subscription { previous = unsafe subscriptions[previous].pointee.next }
+            while unsafe subscriptions[previous].pointee.next != subscription {
+                previous = unsafe subscriptions[previous].pointee.next
+            }
             unsafe subscriptions[previous].pointee.next = next
         }
         unlink(subscription)
@@ -151,7 +155,9 @@ extension Core {
         let channelSlot = unsafe subscriptions[subscription].pointee.channel
         let position = unsafe subscriptions[subscription].pointee.position
         let channel = unsafe channels[channelSlot]
-        guard let subscribers = unsafe channel.pointee.subscribers else { preconditionFailure("a channel without its list") }
+        guard let subscribers = unsafe channel.pointee.subscribers else {
+            preconditionFailure("a channel without its list")
+        }
         let last = unsafe channel.pointee.subscriberCount - 1
         if position != last {
             unsafe subscribers[Int(position)] = unsafe subscribers[Int(last)]
@@ -223,7 +229,8 @@ extension Core {
     func takeInterest(_ mail: Mail) {
         guard let name = mail.frame else { return }
         let count = UInt32(truncatingIfNeeded: mail.number)
-        guard let slot = findHome(space: name.space, name: name.key, hash: name.hash) ?? makeHome(name, for: count) else {
+        guard let slot = findHome(space: name.space, name: name.key, hash: name.hash) ?? makeHome(name, for: count)
+        else {
             return
         }
         let home = unsafe homes[slot]
@@ -249,7 +256,9 @@ extension Core {
     private func interestIndex(_ slot: UInt32, worker: UInt32, count: UInt32) -> Int? {
         let home = unsafe homes[slot]
         for index in unsafe 0..<Int(home.pointee.interestedCount) {
-            if let interested = unsafe home.pointee.interested, unsafe interested[index].worker == worker { return index }
+            if let interested = unsafe home.pointee.interested, unsafe interested[index].worker == worker {
+                return index
+            }
         }
         if count == 0 { return nil }
         if unsafe home.pointee.interestedCount == home.pointee.interestedCapacity {

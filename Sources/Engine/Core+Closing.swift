@@ -13,7 +13,9 @@ extension Core {
 
     func close(_ slot: UInt32, reason: CloseReason, code: UInt16?, text: ByteView) {
         let connection = unsafe connections[slot]
-        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else { return }
+        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else {
+            return
+        }
         sendCloseFrame(slot, code: code, text: text)
         beginClosing(slot, reason: reason)
     }
@@ -34,7 +36,9 @@ extension Core {
     /// Closes with what the protocol has to say about `reason`.
     func closeWithFarewell(_ slot: UInt32, reason: CloseReason) {
         let connection = unsafe connections[slot]
-        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else { return }
+        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else {
+            return
+        }
         let handler = unsafe handlers[Int(connection.pointee.handler)]
         if let farewell = handler.farewell(reason, Session(core: self, slot: slot)) {
             close(slot, reason: reason, code: farewell.code, text: farewell.text)
@@ -57,8 +61,8 @@ extension Core {
         unsafe connection.pointee.flags.insert(.closeFrameReceived)
     }
 
-    /// The log has passed a reader, or it took nothing for too long. What it lacks is dropped; the close frame tells why,
-    /// should it read again within the time a close may take.
+    /// The log has passed a reader, or it took nothing for too long. What it lacks is dropped; the close frame tells
+    /// why, should it read again within the time a close may take.
     func closeSlowConsumer(_ slot: UInt32) {
         closeWithFarewell(slot, reason: .slowConsumer)
     }
@@ -118,7 +122,9 @@ extension Core {
     /// Called by the flush when the outbox of a closing connection is empty: the next step.
     func advanceClosing(_ slot: UInt32) {
         let connection = unsafe connections[slot]
-        guard unsafe connection.pointee.phase == .closing, unsafe !connection.pointee.flags.contains(.hasOutbox) else { return }
+        guard unsafe connection.pointee.phase == .closing, unsafe !connection.pointee.flags.contains(.hasOutbox) else {
+            return
+        }
         let sentFrame = unsafe connection.pointee.flags.contains(.closeFrameSent)
         let gotFrame = unsafe connection.pointee.flags.contains(.closeFrameReceived)
         if sentFrame && !gotFrame { return }

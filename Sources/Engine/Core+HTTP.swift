@@ -39,7 +39,9 @@ extension Core {
     /// Looks at what is there of a request; hands it on when it is whole.
     func readRequest(_ slot: UInt32) {
         let connection = unsafe connections[slot]
-        guard let base = unsafe connection.pointee.message.base, unsafe connection.pointee.messageCount > 0 else { return }
+        guard let base = unsafe connection.pointee.message.base, unsafe connection.pointee.messageCount > 0 else {
+            return
+        }
         let count = unsafe Int(connection.pointee.messageCount)
         switch unsafe HTTPHead.parse(base, count: count, limits: httpLimits) {
         case .needMore:
@@ -128,7 +130,9 @@ extension Core {
         let rest = count - consumed
         if rest > 0, unsafe connection.pointee.phase == .http, let base = unsafe block.base {
             unsafe pool.grow(&connection.pointee.message, used: 0, to: rest)
-            if let target = unsafe connection.pointee.message.base { unsafe target.update(from: base + consumed, count: rest) }
+            if let target = unsafe connection.pointee.message.base {
+                unsafe target.update(from: base + consumed, count: rest)
+            }
             unsafe connection.pointee.messageCount = UInt32(rest)
         }
         pool.give(&block)
@@ -159,7 +163,9 @@ extension Core {
             enqueue(slot, scratch.view)
             scratch.removeAll()
             open(slot, handler: handler, state: state, messageBytesMax: messageBytesMax, liveness: liveness)
-            if rest > 0, let base = unsafe block.base { unsafe receiveFrames(slot, base + head.headByteCount, count: rest) }
+            if rest > 0, let base = unsafe block.base {
+                unsafe receiveFrames(slot, base + head.headByteCount, count: rest)
+            }
             pool.give(&block)
         }
     }
@@ -216,7 +222,9 @@ extension Core {
 
     func respond(_ slot: UInt32, status: Int, contentType: StaticString, body: ByteView, fields: StaticString) {
         let connection = unsafe connections[slot]
-        guard unsafe connection.pointee.phase == .http, unsafe connection.pointee.flags.contains(.awaitingAnswer) else { return }
+        guard unsafe connection.pointee.phase == .http, unsafe connection.pointee.flags.contains(.awaitingAnswer) else {
+            return
+        }
         unsafe connection.pointee.flags.remove(.awaitingAnswer)
         unsafe connection.pointee.phaseTick = nowTick
         if unsafe connection.pointee.requestCount < UInt16.max { unsafe connection.pointee.requestCount += 1 }

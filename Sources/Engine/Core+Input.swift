@@ -33,7 +33,9 @@ extension Core {
         switch unsafe connection.pointee.phase {
         case .http:
             // An answer that is being made or sent still leaves: the peer may only have shut its sending side.
-            if unsafe connection.pointee.flags.contains(.awaitingAnswer) || connection.pointee.flags.contains(.hasOutbox) {
+            if unsafe connection.pointee.flags.contains(.awaitingAnswer)
+                || connection.pointee.flags.contains(.hasOutbox)
+            {
                 unsafe connection.pointee.flags.insert(.closeAfterAnswer)
             } else {
                 unsafe terminate(slot, reason: connection.pointee.requestCount > 0 ? .httpDone : .peerClosed)
@@ -44,7 +46,11 @@ extension Core {
             terminate(slot, reason: .peerVanished)
         case .closing:
             unsafe connection.pointee.flags.insert(.closeFrameReceived)
-            if unsafe connection.pointee.flags.contains(.hasOutbox) { markDirty(slot) } else { terminate(slot, reason: .peerClosed) }
+            if unsafe connection.pointee.flags.contains(.hasOutbox) {
+                markDirty(slot)
+            } else {
+                terminate(slot, reason: .peerClosed)
+            }
         case .lingering, .joining:
             terminate(slot, reason: .peerClosed)
         }
@@ -112,7 +118,11 @@ extension Core {
         let connection = unsafe connections[slot]
         var position = 0
         while position < count {
-            if unsafe connection.pointee.flags.contains(.deaf) || connection.pointee.phase.rawValue > Phase.closing.rawValue { return }
+            if unsafe connection.pointee.flags.contains(.deaf)
+                || connection.pointee.phase.rawValue > Phase.closing.rawValue
+            {
+                return
+            }
             if unsafe connection.pointee.flags.contains(.inputHeld) {
                 return unsafe holdInput(slot, bytes + position, count: count - position)
             }
@@ -152,7 +162,9 @@ extension Core {
         let connection = unsafe connections[slot]
         let kept = unsafe Int(connection.pointee.headCount)
         if kept == 0 {
-            switch unsafe FrameHeader.parse(bytes + position, count: count - position, fromClient: true, rsv1Allowed: false) {
+            switch unsafe FrameHeader.parse(
+                bytes + position, count: count - position, fromClient: true, rsv1Allowed: false)
+            {
             case .header(let header):
                 position += header.headerCount
                 return header
@@ -173,7 +185,8 @@ extension Core {
             let result = unsafe withUnsafeBytes(of: head) { raw -> FrameHeaderResult in
                 guard let base = raw.baseAddress else { return .needMore }
                 return unsafe FrameHeader.parse(
-                    base.assumingMemoryBound(to: UInt8.self), count: Int(connection.pointee.headCount), fromClient: true,
+                    base.assumingMemoryBound(to: UInt8.self), count: Int(connection.pointee.headCount),
+                    fromClient: true,
                     rsv1Allowed: false)
             }
             switch result {
@@ -294,7 +307,9 @@ extension Core {
         if unsafe Opcode.isControl(connection.pointee.frameOpcode) {
             let used = unsafe Int(connection.pointee.controlCount)
             unsafe pool.grow(&connection.pointee.scrap, used: used, to: FrameHeader.controlPayloadCountMax)
-            if let base = unsafe connection.pointee.scrap.base { unsafe (base + used).update(from: bytes, count: count) }
+            if let base = unsafe connection.pointee.scrap.base {
+                unsafe (base + used).update(from: bytes, count: count)
+            }
             unsafe connection.pointee.controlCount += UInt8(count)
         } else if unsafe !connection.pointee.flags.contains(.closing) {
             if unsafe connection.pointee.messageOpcode == Opcode.text,
@@ -305,7 +320,9 @@ extension Core {
             }
             let used = unsafe Int(connection.pointee.messageCount)
             unsafe pool.grow(&connection.pointee.message, used: used, to: used + count)
-            if let base = unsafe connection.pointee.message.base { unsafe (base + used).update(from: bytes, count: count) }
+            if let base = unsafe connection.pointee.message.base {
+                unsafe (base + used).update(from: bytes, count: count)
+            }
             unsafe connection.pointee.messageCount += UInt32(count)
         }
         if unsafe connection.pointee.frameRemaining == 0 { endFrame(slot) }

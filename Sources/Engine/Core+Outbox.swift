@@ -17,7 +17,9 @@ extension Core {
         let connection = unsafe connections[slot]
         let start = unsafe Int(connection.pointee.outboxStart)
         var used = unsafe Int(connection.pointee.outboxEnd)
-        if start > 0, unsafe used + count > Int(connection.pointee.outbox.capacity), let base = unsafe connection.pointee.outbox.base {
+        if start > 0, unsafe used + count > Int(connection.pointee.outbox.capacity),
+            let base = unsafe connection.pointee.outbox.base
+        {
             used -= start
             unsafe memmoveBytes(to: base, from: base + start, count: used)
             unsafe connection.pointee.outboxStart = 0
@@ -53,7 +55,9 @@ extension Core {
     /// Sends one WebSocket message to one connection.
     func reply(_ slot: UInt32, opcode: UInt8, payload: ByteView) {
         let connection = unsafe connections[slot]
-        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else { return }
+        guard unsafe connection.pointee.phase == .open, unsafe !connection.pointee.flags.contains(.closing) else {
+            return
+        }
         let waiting = unsafe Int(connection.pointee.outboxEnd - connection.pointee.outboxStart)
         let headerCount = FrameWriter.headerCount(payloadCount: payload.count, masked: false)
         let bound = unsafe max(limits.outboxBytesMax, 2 * Int(connection.pointee.messageBytesMax))

@@ -46,7 +46,8 @@ extension Core {
         return frame
     }
 
-    /// Gives a message to its home. Returns its number there (0 when this worker is the home: it has its place already).
+    /// Gives a message to its home. Returns its number there (0 when this worker is the home: it has its place
+    /// already).
     private func submit(_ item: HeldPublish, to home: Int) -> UInt64 {
         if home == workerIndex {
             order(item.frame, excluded: item.excluded)
@@ -110,7 +111,8 @@ extension Core {
         unsafe connection.pointee.orderHome = waiting.home
         unsafe connection.pointee.orderSequence = waiting.sequence
         unsafe connection.pointee.flags.remove(.inputHeld)
-        // An answer leaves only when the last publish has its place; other input goes on as soon as all are on their way.
+        // An answer leaves only when the last publish has its place; other input goes on as soon as all are on their
+        // way.
         return unsafe !connection.pointee.flags.contains(.outboxHeld) || isOrdered(waiting.slot)
     }
 
@@ -238,7 +240,8 @@ extension Core {
         // At its bound: the older half goes, and with it whoever still reads there.
         let keepMax = bytesMax / 2
         let target = unsafe channel.pointee.log.head - UInt64(min(keepMax, channel.pointee.log.byteCount))
-        let dropped = unsafe max(channel.pointee.log.entryIndex(behind: target), Int(channel.pointee.log.entryCount) / 2, 1)
+        let dropped = unsafe max(
+            channel.pointee.log.entryIndex(behind: target), Int(channel.pointee.log.entryCount) / 2, 1)
         unsafe channel.pointee.log.dropFirst(min(dropped, Int(channel.pointee.log.entryCount)))
         if unsafe !channel.pointee.log.fits(count) { unsafe channel.pointee.log.grow(count, pool: &pool) }
         return true
@@ -247,9 +250,13 @@ extension Core {
     /// Forgets the messages that every subscriber has.
     private func forgetRead(_ slot: UInt32) {
         let channel = unsafe channels[slot]
-        guard unsafe channel.pointee.log.entryCount > 0, let subscribers = unsafe channel.pointee.subscribers else { return }
+        guard unsafe channel.pointee.log.entryCount > 0, let subscribers = unsafe channel.pointee.subscribers else {
+            return
+        }
         var lowest = unsafe channel.pointee.log.head
-        for index in unsafe 0..<Int(channel.pointee.subscriberCount) { lowest = unsafe min(lowest, subscribers[index].cursor) }
+        for index in unsafe 0..<Int(channel.pointee.subscriberCount) {
+            lowest = unsafe min(lowest, subscribers[index].cursor)
+        }
         unsafe channel.pointee.log.dropFirst(channel.pointee.log.entryIndex(behind: lowest))
     }
 
@@ -260,7 +267,8 @@ extension Core {
         let start = unsafe channel.pointee.log.start
         if limits.slowConsumerPolicy != .close {
             let newest = unsafe channel.pointee.log.beginning(ofEntry: Int(channel.pointee.log.entryCount) - 1)
-            for index in unsafe 0..<Int(channel.pointee.subscriberCount) where unsafe subscribers[index].cursor < start {
+            for index in unsafe 0..<Int(channel.pointee.subscriberCount) where unsafe subscribers[index].cursor < start
+            {
                 unsafe skip(&subscribers[index], in: slot, to: newest)
             }
             return

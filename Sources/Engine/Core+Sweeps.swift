@@ -45,8 +45,8 @@ extension Core {
         lagging.append(slot)
     }
 
-    /// After a flush: gives back the memory of logs that everybody has read. A log that blocked readers need stays listed
-    /// and is looked at again from time to time.
+    /// After a flush: gives back the memory of logs that everybody has read. A log that blocked readers need stays
+    /// listed and is looked at again from time to time.
     func settleLogs() {
         var index = 0
         while index < lagging.count && index < Core.logsSettledAtOnce {
@@ -71,7 +71,9 @@ extension Core {
         let channel = unsafe channels[slot]
         guard let subscribers = unsafe channel.pointee.subscribers else { return true }
         let head = unsafe channel.pointee.log.head
-        for index in unsafe 0..<Int(channel.pointee.subscriberCount) where unsafe subscribers[index].cursor != head { return false }
+        for index in unsafe 0..<Int(channel.pointee.subscriberCount) where unsafe subscribers[index].cursor != head {
+            return false
+        }
         return true
     }
 
@@ -103,7 +105,9 @@ extension Core {
         unsafe connection.pointee.flags.insert(.blocked)
         unsafe connection.pointee.blockedTick = nowTick
         counters.readersBlocked += 1
-        if unsafe connection.pointee.phase == .open { setTimerEarlier(slot, at: nowTick + seconds(limits.slowConsumerSeconds)) }
+        if unsafe connection.pointee.phase == .open {
+            setTimerEarlier(slot, at: nowTick + seconds(limits.slowConsumerSeconds))
+        }
     }
 
     func becameWritable(_ slot: UInt32) {
@@ -121,7 +125,9 @@ extension Core {
             let subscription = unsafe subscriptions[next].pointee
             let channel = unsafe channels[subscription.channel]
             next = subscription.next
-            guard let subscribers = unsafe channel.pointee.subscribers, unsafe channel.pointee.log.entryCount > 0 else { continue }
+            guard let subscribers = unsafe channel.pointee.subscribers, unsafe channel.pointee.log.entryCount > 0 else {
+                continue
+            }
             let newest = unsafe channel.pointee.log.beginning(ofEntry: Int(channel.pointee.log.entryCount) - 1)
             if unsafe subscribers[Int(subscription.position)].cursor < newest {
                 unsafe skip(&subscribers[Int(subscription.position)], in: subscription.channel, to: newest)

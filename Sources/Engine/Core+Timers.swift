@@ -7,8 +7,8 @@ import ClarionWire
 extension Core {
     func seconds(_ count: Int) -> UInt32 { UInt32(clamping: count) &* Clock.ticksPerSecond }
 
-    /// Moves the clock. A pause of the whole process (a stopped process, a sleeping machine) does not count: peers could
-    /// not be heard meanwhile, so their deadlines move on.
+    /// Moves the clock. A pause of the whole process (a stopped process, a sleeping machine) does not count: peers
+    /// could not be heard meanwhile, so their deadlines move on.
     func advanceClock(to nanoseconds: UInt64, slept: UInt64) {
         let elapsed = nanoseconds &- lastNanoseconds
         lastNanoseconds = nanoseconds

@@ -1,7 +1,7 @@
+import CPosix
 public import ClarionBytes
 public import ClarionLoop
 import ClarionWire
-import CPosix
 
 /// Something that the loop has to ask the backend for, noted by code that does not see the backend.
 struct BackendCommand: BitwiseCopyable {
@@ -18,7 +18,8 @@ struct HeldPublish: BitwiseCopyable {
     var excluded: UInt64
 }
 
-/// The publishes of one connection that wait for a home, in order. Outlives the connection: what was taken is published.
+/// The publishes of one connection that wait for a home, in order. Outlives the connection: what was taken is
+/// published.
 final class HeldPublishes {
     let slot: UInt32
     let generation: UInt32
@@ -107,7 +108,8 @@ final class HeldPublishes {
         self.httpLimits = httpLimits
         connections = Slab(capacity: limits.connectionsMax, pristine: Connection())
         subscriptions = Slab(
-            capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26), pristine: Subscription())
+            capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26),
+            pristine: Subscription())
         let name = SharedFrame.make(byteCount: 0, key: ByteView(""), space: 0, hash: 0)
         channels = unsafe Slab(capacity: limits.channelsMax, pristine: Channel(name: name, home: 0, phase: .joining))
         homes = unsafe Slab(capacity: limits.channelsMax, pristine: HomeChannel(name: name))
@@ -181,7 +183,9 @@ final class HeldPublishes {
 
     // MARK: Work for the loop
 
-    func command(_ kind: BackendCommand.Kind, _ slot: UInt32) { commands.append(BackendCommand(kind: kind, slot: slot)) }
+    func command(_ kind: BackendCommand.Kind, _ slot: UInt32) {
+        commands.append(BackendCommand(kind: kind, slot: slot))
+    }
 
     func markDirty(_ slot: UInt32) {
         let connection = unsafe connections[slot]

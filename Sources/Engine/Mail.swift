@@ -85,7 +85,9 @@ final class MailCall: Sendable {
     deinit {
         // What was posted after its receiver had left.
         for index in 0..<workerCount {
-            while let raw = unsafe mailboxes[index].pop() { unsafe Exchange.discard(raw.assumingMemoryBound(to: MailBatch.self)) }
+            while let raw = unsafe mailboxes[index].pop() {
+                unsafe Exchange.discard(raw.assumingMemoryBound(to: MailBatch.self))
+            }
         }
         unsafe mailboxes.deinitialize(count: workerCount)
         unsafe mailboxes.deallocate()

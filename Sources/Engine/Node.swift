@@ -1,8 +1,8 @@
-public import ClarionLoop
-public import ClarionWire
-import ClarionBytes
-import ClarionTransport
 import CPosix
+import ClarionBytes
+public import ClarionLoop
+import ClarionTransport
+public import ClarionWire
 import Glibc
 import Synchronization
 
@@ -63,7 +63,8 @@ public final class Node: Sendable {
     /// Worker numbers travel in 8 bits.
     public static let workersMax = 255
 
-    /// Starts the workers and waits until each listens, or has failed: then the others are stopped and the error thrown.
+    /// Starts the workers and waits until each listens, or has failed: then the others are stopped and the error
+    /// thrown.
     public func start() throws(LoopError) {
         for index in 0..<configuration.workers {
             let box = unsafe Unmanaged.passRetained(WorkerStart(node: self, index: index)).toOpaque()

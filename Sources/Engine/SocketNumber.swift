@@ -1,7 +1,7 @@
 import ClarionBytes
 
-/// A permutation of 60-bit numbers under a key (a Feistel network of four rounds over halves of 30 bits, with SipHash as
-/// its round function): who has seen many socket numbers can still not tell another.
+/// A permutation of 60-bit numbers under a key (a Feistel network of four rounds over halves of 30 bits, with SipHash
+/// as its round function): who has seen many socket numbers can still not tell another.
 enum SocketNumber {
     private static let halfBits: UInt64 = 30
     private static let halfMask: UInt64 = 1 << halfBits - 1

@@ -44,7 +44,8 @@ struct SendSegment: BitwiseCopyable {
     let staging: UnsafeMutablePointer<UInt8>
     var stagingUsed = 0
     var sources = PlainVector<MergeSource>(capacity: 128)
-    /// Connections whose outbox became empty, and those whose socket failed; looked at when the sends are accounted for.
+    /// Connections whose outbox became empty, and those whose socket failed; looked at when the sends are accounted
+    /// for.
     var drained = PlainVector<UInt32>(capacity: 256)
     var failed = PlainVector<UInt32>(capacity: 64)
     /// Whose turn it is among the sweeping channels.
@@ -111,7 +112,9 @@ extension WorkerLoop where B: ~Copyable {
     /// Visits subscribers of one channel, as many as the slice allows. True when the circle is complete.
     private mutating func sweep(_ slot: UInt32) -> Bool {
         let channel = unsafe core.channels[slot]
-        guard let subscribers = unsafe channel.pointee.subscribers, unsafe channel.pointee.subscriberCount > 0 else { return true }
+        guard let subscribers = unsafe channel.pointee.subscribers, unsafe channel.pointee.subscriberCount > 0 else {
+            return true
+        }
         let connections = unsafe core.connections.base
         let head = unsafe channel.pointee.log.head
         let count = unsafe channel.pointee.subscriberCount
@@ -137,7 +140,9 @@ extension WorkerLoop where B: ~Copyable {
             let flags = unsafe connection.pointee.flags
             if !flags.isDisjoint(with: .notPlain) {
                 unsafe channel.pointee.passedOver = true
-                if flags.isDisjoint(with: [.blocked, .closing]) { unsafe core.markDirty(subscriber.pointee.connection) }
+                if flags.isDisjoint(with: [.blocked, .closing]) {
+                    unsafe core.markDirty(subscriber.pointee.connection)
+                }
                 continue
             }
             if cursor != runCursor {
@@ -181,13 +186,16 @@ extension WorkerLoop where B: ~Copyable {
     private mutating func flushConnection(_ slot: UInt32) {
         let connection = unsafe core.connections[slot]
         unsafe connection.pointee.flags.remove(.queued)
-        if unsafe connection.pointee.phase == .joining || !connection.pointee.flags.isDisjoint(with: [.blocked, .outboxHeld]) {
+        if unsafe connection.pointee.phase == .joining
+            || !connection.pointee.flags.isDisjoint(with: [.blocked, .outboxHeld])
+        {
             return
         }
         let outbox = core.outboxView(slot)
         collectSources(slot)
         if outbox.count > TurnLimits.stagedSendBytesMax / 2 || (!outbox.isEmpty && flush.sources.isEmpty) {
-            unsafe queue(outbox.base, outbox.count, SendRecord(kind: .outbox, connection: slot, count: UInt32(outbox.count)))
+            unsafe queue(
+                outbox.base, outbox.count, SendRecord(kind: .outbox, connection: slot, count: UInt32(outbox.count)))
             if !flush.sources.isEmpty { core.markDirty(slot) }
             return
         }
@@ -284,7 +292,11 @@ extension WorkerLoop where B: ~Copyable {
             flush.sources[chosen] = source
         }
         let segmentCount = flush.segments.count - firstSegment
-        if isComplete { unsafe core.connections[slot].pointee.flags.remove(.hasExclusion) } else { core.markDirty(slot) }
+        if isComplete {
+            unsafe core.connections[slot].pointee.flags.remove(.hasExclusion)
+        } else {
+            core.markDirty(slot)
+        }
         let record = SendRecord(
             kind: .staged, connection: slot, count: UInt32(used), firstSegment: UInt32(firstSegment),
             segmentCount: UInt32(segmentCount))
@@ -316,7 +328,9 @@ extension WorkerLoop where B: ~Copyable {
         var bestStamp = UInt64.max
         for index in 0..<flush.sources.count {
             let source = flush.sources[index]
-            guard source.entry < source.entryCount, let entries = unsafe core.channels[source.channel].pointee.log.entries else {
+            guard source.entry < source.entryCount,
+                let entries = unsafe core.channels[source.channel].pointee.log.entries
+            else {
                 continue
             }
             let stamp = unsafe entries[Int(source.entry)].stamp

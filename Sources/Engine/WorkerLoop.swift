@@ -1,6 +1,6 @@
+import CPosix
 import ClarionBytes
 import ClarionLoop
-import CPosix
 
 /// What a token of this floor is about.
 enum TokenOperation {

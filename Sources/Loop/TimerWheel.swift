@@ -139,7 +139,9 @@ public struct TimerWheel: ~Copyable {
         } else {
             let bucket = Int(~old.previous)
             unsafe buckets.base[bucket] = old.next
-            if old.next < 0 { unsafe occupied.base[bucket / 64] = occupied.base[bucket / 64] & ~(1 << UInt64(bucket % 64)) }
+            if old.next < 0 {
+                unsafe occupied.base[bucket / 64] = occupied.base[bucket / 64] & ~(1 << UInt64(bucket % 64))
+            }
         }
         unsafe slots.base[slot].deadline = 0
         count -= 1

@@ -7,8 +7,8 @@ import Synchronization
 
 /// `/metrics`: what every worker has counted, in the text format of Prometheus (version 0.0.4).
 ///
-/// Each number is there for the node (`clarion_…`) and for each worker (`clarion_worker_…{worker="0"}`). Labels come from
-/// closed sets only. Workers are asked by mail, so their counters need no lock.
+/// Each number is there for the node (`clarion_…`) and for each worker (`clarion_worker_…{worker="0"}`). Labels come
+/// from closed sets only. Workers are asked by mail, so their counters need no lock.
 final class MetricsPage: Sendable {
     private let backend: String
     private let version: String
@@ -131,7 +131,8 @@ final class MetricsPage: Sendable {
         text += "# HELP process_cpu_seconds_total Processor time of the process, in seconds.\n"
         text += "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total \(user + system)\n"
         text += "# HELP process_resident_memory_bytes Resident memory, in bytes.\n"
-        text += "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes \(ProcessFacts.residentBytes)\n"
+        text +=
+            "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes \(ProcessFacts.residentBytes)\n"
         text += "# HELP process_open_fds Open descriptors (connections on io_uring have none).\n"
         text += "# TYPE process_open_fds gauge\nprocess_open_fds \(ProcessFacts.openDescriptors)\n"
         text += "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n"
@@ -154,32 +155,59 @@ final class MetricsPage: Sendable {
         ("publishes_total", "counter", "Messages given to be published.", { $0.core.publishes }),
         ("ordered_total", "counter", "Messages that got their place in a channel.", { $0.core.ordered }),
         ("deliveries_total", "counter", "Messages of channels sent to a subscriber.", { $0.core.deliveries }),
-        ("skipped_total", "counter", "Messages that slow readers were not sent (policy skip or conflate).", { $0.core.skipped }),
+        (
+            "skipped_total", "counter", "Messages that slow readers were not sent (policy skip or conflate).",
+            { $0.core.skipped }
+        ),
         ("unheard_total", "counter", "Messages published to a channel that nobody is on.", { $0.core.unheard }),
         ("subscriptions", "gauge", "Subscriptions.", { $0.core.subscriptions }),
         ("channels", "gauge", "Channels with subscribers on the worker.", { $0.core.channels }),
         ("home_channels", "gauge", "Channels whose order the worker keeps.", { $0.core.homeChannels }),
-        ("block_bytes", "gauge", "Memory of logs, waiting replies and messages being put together.", { $0.core.blockBytes }),
+        (
+            "block_bytes", "gauge", "Memory of logs, waiting replies and messages being put together.",
+            { $0.core.blockBytes }
+        ),
         ("turns_total", "counter", "Turns of the loop.", { $0.core.turns }),
         ("sends_total", "counter", "Sends handed to the kernel.", { $0.core.sends }),
         ("mail_sent_total", "counter", "Items of mail to other workers.", { $0.core.mailSent }),
         ("mail_received_total", "counter", "Items of mail from other workers.", { $0.core.mailReceived }),
         ("wake_ups_total", "counter", "Workers that had to be woken for mail.", { $0.core.wakeUps }),
         ("accept_failures_total", "counter", "Accepts that failed.", { $0.core.acceptFailures }),
-        ("accepts_refused_total", "counter", "Connections refused because the worker is full or stops.", { $0.core.acceptsRefused }),
+        (
+            "accepts_refused_total", "counter", "Connections refused because the worker is full or stops.",
+            { $0.core.acceptsRefused }
+        ),
         ("readers_blocked_total", "counter", "Times a socket was found full.", { $0.core.readersBlocked }),
-        ("input_deferred_total", "counter", "Reads put off because earlier messages had to leave first.", { $0.core.inputDeferred }),
-        ("publishers_held_total", "counter", "Publishers that waited so that their order holds across homes.", { $0.core.publishersHeld }),
+        (
+            "input_deferred_total", "counter", "Reads put off because earlier messages had to leave first.",
+            { $0.core.inputDeferred }
+        ),
+        (
+            "publishers_held_total", "counter", "Publishers that waited so that their order holds across homes.",
+            { $0.core.publishersHeld }
+        ),
         ("reading_paused_total", "counter", "Connections that were not read for a while.", { $0.core.readingPaused }),
         ("subscriptions_refused_total", "counter", "Subscriptions over a bound.", { $0.core.subscriptionsRefused }),
-        ("stale_deliveries_total", "counter", "Deliveries to a channel that the worker had just left.", { $0.core.staleDeliveries }),
+        (
+            "stale_deliveries_total", "counter", "Deliveries to a channel that the worker had just left.",
+            { $0.core.staleDeliveries }
+        ),
         ("clock_pauses_total", "counter", "Pauses of the whole process.", { $0.core.clockPauses }),
         ("system_calls_total", "counter", "System calls of the loop.", { $0.loop.systemCalls }),
-        ("receive_buffers_exhausted_total", "counter", "Times the receive buffers ran out.", { $0.loop.receiveBuffersExhausted }),
+        (
+            "receive_buffers_exhausted_total", "counter", "Times the receive buffers ran out.",
+            { $0.loop.receiveBuffersExhausted }
+        ),
         ("rearmed_total", "counter", "Multishot operations that ended and were asked again.", { $0.loop.rearmed }),
-        ("accept_paused_total", "counter", "Times accepting rested for want of descriptors or memory.", { $0.loop.acceptPaused }),
+        (
+            "accept_paused_total", "counter", "Times accepting rested for want of descriptors or memory.",
+            { $0.loop.acceptPaused }
+        ),
         ("short_sends_total", "counter", "Sends that took a part.", { $0.loop.shortSends }),
         ("refused_sends_total", "counter", "Sends that took nothing.", { $0.loop.refusedSends }),
-        ("completion_overflows_total", "counter", "Overflows of the completion queue.", { $0.loop.completionOverflows }),
+        (
+            "completion_overflows_total", "counter", "Overflows of the completion queue.",
+            { $0.loop.completionOverflows }
+        ),
     ]
 }

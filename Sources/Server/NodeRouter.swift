@@ -67,7 +67,8 @@ final class NodeRouter: Router {
         unsafe page.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             session.respond(
-                status: 200, contentType: "text/html; charset=utf-8", body: unsafe ByteView(base: base, count: buffer.count),
+                status: 200, contentType: "text/html; charset=utf-8",
+                body: unsafe ByteView(base: base, count: buffer.count),
                 fields: "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n")
         }
     }

@@ -65,11 +65,17 @@ private func chooseBackend(_ choice: ClarionSettings.BackendChoice, _ log: Logge
     }
     switch probeUring() {
     case .success(let found):
-        log.info("backend", ["chosen": "uring", "why": .text(choice == .uring ? "asked for" : "the kernel has it"), "features": .text(found)])
+        log.info(
+            "backend",
+            [
+                "chosen": "uring", "why": .text(choice == .uring ? "asked for" : "the kernel has it"),
+                "features": .text(found),
+            ])
         return true
     case .failure(let error):
         if choice == .uring {
-            log.error("backend", ["chosen": "none", "why": .text("io_uring was asked for and cannot be had: \(error)")])
+            log.error(
+                "backend", ["chosen": "none", "why": .text("io_uring was asked for and cannot be had: \(error)")])
             return nil
         }
         log.info("backend", ["chosen": "epoll", "why": .text("no io_uring: \(error)")])
@@ -86,7 +92,8 @@ private func usableProcessors() -> [Int32] {
 }
 
 private func nodeConfiguration(
-    _ settings: Settings, _ pusher: PusherNode, usesUring: Bool, workerCount: Int, listeners: [Int32], processors: [Int32]
+    _ settings: Settings, _ pusher: PusherNode, usesUring: Bool, workerCount: Int, listeners: [Int32],
+    processors: [Int32]
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled

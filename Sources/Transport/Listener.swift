@@ -23,8 +23,8 @@ public enum TransportError: Error, Equatable, Sendable {
 /// Listening TCP sockets. What is set on them holds for every connection that they accept (Linux copies the options):
 /// no Nagle delay, keepalive, and a bound on how long sent data may stay unacknowledged.
 ///
-/// This floor is where TLS will sit: between the bytes that the loop carries and those that the engine reads and writes.
-/// Today a connection's bytes are the socket's.
+/// This floor is where TLS will sit: between the bytes that the loop carries and those that the engine reads and
+/// writes. Today a connection's bytes are the socket's.
 public enum Listener {
     /// Connections that the kernel holds for us until they are accepted.
     public static let backlog: Int32 = 4096
@@ -54,7 +54,9 @@ public enum Listener {
         guard let source = unsafe first.pointee.ai_addr, Int(length) <= MemoryLayout<sockaddr_storage>.size else {
             throw .unresolved(host: address.host, text: "no address")
         }
-        unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: Int(length))) }
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: Int(length)))
+        }
         // A port that somebody else holds is a mistake, not something to share: the first socket is bound without
         // SO_REUSEPORT to find out, and given back.
         let probe = try makeSocket(family, address, &storage, length, shared: false)
@@ -115,10 +117,14 @@ public enum Listener {
         }
         if result != 0 { return 0 }
         // The port is at the same place, in network order, for IPv4 and IPv6.
-        return unsafe withUnsafeBytes(of: &storage) { unsafe UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)) }
+        return unsafe withUnsafeBytes(of: &storage) {
+            unsafe UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+        }
     }
 
     private static func setPort(_ storage: inout sockaddr_storage, _ port: UInt16) {
-        unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self) }
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
+        }
     }
 }
