@@ -491,14 +491,14 @@ static void awaitSubscriptions(void) {
             struct Publisher *publisher = NULL;
             for (int k = 0; k < publisherCount && !publisher; k++)
                 if (publishers[k].side == side && publishers[k].kind == overSocket) publisher = &publishers[k];
-            for (int channel = 0; channel < channelCount; channel++) {
+            for (int channel = 0; publisher && channel < channelCount; channel++) {
                 char text[200];
                 int count = side == realtime
                     ? snprintf(text, sizeof text, "{\"action\":\"publish\",\"channel\":\"c%d\",\"message\":\"@%d,1,%d@\"}", channel, probePublisher, channel)
                     : snprintf(text, sizeof text, "{\"event\":\"client-e\",\"channel\":\"c%d\",\"data\":\"{\\\"m\\\":\\\"@%d,1,%d@\\\"}\"}", channel, probePublisher, channel);
                 queueText(publisher, text, count);
             }
-            flush(publisher);
+            if (publisher) flush(publisher);
         }
         double until = now() + 0.3;
         while (now() < until) turn(20);

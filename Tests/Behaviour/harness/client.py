@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 PATIENCE = 20.0
 """Seconds within which an answer must come. Generous: it only ends a test that has failed anyway."""
 
+PROBE = b"~probe "
+"""Begins messages that only find out whether a subscription is in force (`Node.heard`)."""
+
 
 @dataclass
 class Response:
@@ -215,6 +218,7 @@ class WebSocket(RawSocket):
         super().__init__(port, **socket_options)
         self.path = path
         self.closed: Frame | None = None
+        self.sees_probes = False
         if upgrade:
             request, key = upgrade_request(path, port, origin=origin)
             self.send(request + behind)
@@ -246,8 +250,15 @@ class WebSocket(RawSocket):
     # receiving
 
     def read_frame(self, timeout: float = PATIENCE) -> Frame | None:
-        """The next frame; None at the end of the stream. A time-out is a failure of the test."""
+        """The next frame; None at the end of the stream. A time-out is a failure of the test. Probes are left out."""
         deadline = time.monotonic() + timeout
+        while (got := self._next_frame(deadline - time.monotonic(), timeout)) is not None:
+            if self.sees_probes or not got.payload.startswith(PROBE):
+                break
+        return got
+
+    def _next_frame(self, left: float, timeout: float) -> Frame | None:
+        deadline = time.monotonic() + left
         while (parsed := frames.parse(self.buffer)) is None:
             try:
                 if not self.fill(deadline - time.monotonic()):

@@ -42,7 +42,8 @@ class Crowd:
     def end(self) -> None:
         """Lets it go."""
         try:
-            self.process.communicate("\n", timeout=30)
+            if self.process.poll() is None:
+                self.process.communicate("\n", timeout=30)
         finally:
             if self.process.poll() is None:
                 self.process.kill()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from .client import HOST, PATIENCE, RawSocket, Response, WebSocket, upgrade_request
+from .client import HOST, PATIENCE, PROBE, RawSocket, Response, WebSocket, upgrade_request
 from .metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -243,24 +243,21 @@ class Node:
         return self.request("POST", "/internal/broadcast", urlencode({"channel": channel, "message": message}).encode(), fields)
 
     def heard(self, client: WebSocket, *channels: str, timeout: float = PATIENCE) -> None:
-        """Waits until a client of /ws in raw mode hears each of its channels: it publishes probes until one arrives.
-
-        What the client received of probes is taken away, also of those that come late: a last probe marks the end.
-        """
-        for number, channel in enumerate(channels):
-            deadline = time.monotonic() + timeout
-            sent = 0
-            while True:
-                sent += 1
-                assert self.broadcast(channel, f"probe {number} {sent}").status == 202
+        """Waits until a client of /ws in raw mode hears each of its channels: it publishes probes until one arrives. Nothing else
+        may be on its way to the client."""
+        client.sees_probes = True
+        for channel in channels:
+            deadline, heard = time.monotonic() + timeout, False
+            while not heard:
+                probe = PROBE + os.urandom(8).hex().encode()
+                assert self.broadcast(channel, probe.decode()).status == 202
                 try:
-                    got = client.read_message(0.25)
+                    while not heard:
+                        heard = client.read_message(0.25) == probe
                 except AssertionError:
+                    assert client.closed is None and not client.ended, f"{client.path} is closed"
                     assert time.monotonic() < deadline, f"{channel} is not heard"
-                    continue
-                while got != f"probe {number} {sent}".encode():
-                    got = client.read_message()
-                break
+        client.sees_probes = False
 
     def metrics(self) -> Metrics:
         """A reading of /metrics."""
