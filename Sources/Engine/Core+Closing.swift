@@ -153,13 +153,24 @@ extension Core {
     /// Called in each turn while stopping. True when all is done.
     func advanceStop() -> Bool {
         let elapsed = nowTick &- stopTick
-        let isDrained = sweeping.isEmpty && dirty.isEmpty && held.isEmpty
+        let isDrained = sweeping.isEmpty && dirty.isEmpty && held.isEmpty && isAllOrdered && !hasUnreadLogs
         if !saidFarewell && (isDrained || elapsed > seconds(limits.drainSeconds) / 2) {
             saidFarewell = true
             for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) { sayGoodbye(slot) }
         }
-        if connections.count == 0 { return true }
-        return elapsed > seconds(limits.drainSeconds)
+        let isTimeOver = elapsed > seconds(limits.drainSeconds)
+        if !hasLeft && (isTimeOver || connections.count == 0 && held.isEmpty && isAllOrdered) {
+            hasLeft = true
+            exchange.leave()
+        }
+        // A worker without connections is still a home: others may have publishes for it, and wait for its word.
+        return isTimeOver || hasLeft && exchange.haveAllLeft
+    }
+
+    /// Everything that this worker published has its place, and what of it comes back here is here.
+    private var isAllOrdered: Bool {
+        for worker in 0..<workerCount where ordered[worker] != posted[worker] { return false }
+        return true
     }
 
     private func sayGoodbye(_ slot: UInt32) {

@@ -77,6 +77,12 @@ extension Core {
         return true
     }
 
+    /// Whether some blocked reader has not got all of a log.
+    var hasUnreadLogs: Bool {
+        for index in 0..<lagging.count where !isRead(lagging[index]) { return true }
+        return false
+    }
+
     /// About once a second: all logs that wait for blocked readers.
     func releaseLaggingLogs() {
         if nowTick &- lastReleaseTick < Clock.ticksPerSecond { return }

@@ -97,6 +97,8 @@ final class HeldPublishes {
     var isStopping = false
     var stopTick: UInt32 = 0
     var saidFarewell = false
+    /// Has nothing more to do of its own, and has told the others.
+    var hasLeft = false
 
     var handlers: [any MessageHandler] = []
     var router: (any Router)?

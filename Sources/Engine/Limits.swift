@@ -55,7 +55,7 @@ enum TurnLimits {
     static let completionsMax = 512
     /// Subscribers of one channel that are looked at before the next channel has its turn.
     static let visitsPerTurn = 4096
-    /// Batches of mail of one turn.
+    /// Batches of mail of one turn; more when more were there at its beginning.
     static let mailBatchesPerTurn = 64
     /// Bytes of one staged send, and of all staged sends of a slice.
     static let stagedSendBytesMax = 64 << 10

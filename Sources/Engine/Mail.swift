@@ -69,6 +69,8 @@ final class MailCall: Sendable {
     nonisolated(unsafe) private let mailboxes: UnsafeMutablePointer<Mailbox>
     /// The eventfd of each worker, -1 until it runs.
     nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
+    /// Workers that have left, or never came.
+    private let leftCount = Atomic<Int>(0)
 
     init(workerCount: Int, hash: SipHash, socketKey: SipHash) {
         self.workerCount = workerCount
@@ -121,6 +123,14 @@ final class MailCall: Sendable {
     func setWakeDescriptor(_ descriptor: Int32, of worker: Int) {
         unsafe wakeDescriptors[worker].store(descriptor, ordering: .releasing)
     }
+
+    /// Says that one more worker has nothing to do of its own any more, or has failed. The last one wakes the others.
+    func leave() {
+        if leftCount.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue < workerCount { return }
+        for worker in 0..<workerCount { wake(worker) }
+    }
+
+    var haveAllLeft: Bool { leftCount.load(ordering: .acquiring) >= workerCount }
 
     private func wake(_ worker: Int) {
         let descriptor = unsafe wakeDescriptors[worker].load(ordering: .acquiring)

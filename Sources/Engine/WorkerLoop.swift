@@ -30,6 +30,8 @@ enum TokenOperation {
     var flush: FlushState
     private var isAccepting = false
     private var mailboxesAreFull = false
+    /// Mail that was there when this turn's completions came is still unread.
+    private var isBehindOnMail = false
     /// Points to `expiredMax` slots; owned.
     private let expired: UnsafeMutablePointer<Int32>
     private static var expiredMax: Int { 256 }
@@ -70,8 +72,10 @@ enum TokenOperation {
         core.counters.turns += 1
         core.backendCounters = backend.counters
         core.advanceClock(to: cposix_monotonic_nanoseconds(), slept: UInt64(max(wait, 0)))
+        // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which was
+        // in the mailbox before these completions came.
+        isBehindOnMail = !readMail()
         readCompletions(count)
-        readMail()
         applyCommands()
         core.postAll()
         fireTimers()
@@ -86,7 +90,7 @@ enum TokenOperation {
     /// How long the kernel may wait for something to happen, in nanoseconds; 0 while there is work.
     private func beforeSleep() -> Int64 {
         if unsafe core.hasWork || batch != nil { return 0 }
-        if hasDeferred { return isHeldBack ? WorkerLoop.heldBackNanoseconds : 0 }
+        if hasDeferred { return isHeldBack && !isBehindOnMail ? WorkerLoop.heldBackNanoseconds : 0 }
         if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
         let idleTicks: UInt32 = core.isStopping ? 1 : 4 * Clock.ticksPerSecond
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
@@ -101,8 +105,8 @@ enum TokenOperation {
     /// How long a worker rests that may not read because another one has too much mail.
     private static var heldBackNanoseconds: Int64 { 100_000 }
 
-    /// Whether new input would only pile up: in a log of ours, or in the mailbox of another worker.
-    private var isHeldBack: Bool { core.pressingChannels > 0 || mailboxesAreFull }
+    /// Whether new input would only pile up, in a log of ours or in the mailbox of another worker; or overtake mail.
+    private var isHeldBack: Bool { core.pressingChannels > 0 || mailboxesAreFull || isBehindOnMail }
 
     /// Looks at the other workers' mailboxes; once a turn, for their counts are other processors' memory.
     private mutating func lookAtMailboxes() {
@@ -193,12 +197,17 @@ enum TokenOperation {
 
     // MARK: Mail
 
-    private mutating func readMail() {
+    /// Whether all that was there at the beginning has been read.
+    private mutating func readMail() -> Bool {
         let mailbox = unsafe core.exchange.mailbox(core.workerIndex)
+        let waitingCount = unsafe mailbox.pointee.pendingCount
+        let batchesMax = max(waitingCount, TurnLimits.mailBatchesPerTurn)
         var batches = 0
-        while batches < TurnLimits.mailBatchesPerTurn {
+        var popped = 0
+        while batches < batchesMax {
             if unsafe batch == nil {
                 guard let raw = unsafe mailbox.pointee.pop() else { break }
+                popped += 1
                 unsafe batch = unsafe raw.assumingMemoryBound(to: MailBatch.self)
                 batchNext = 0
             }
@@ -214,6 +223,7 @@ enum TokenOperation {
             batches += 1
         }
         core.tellOrdered()
+        return unsafe batch == nil && popped >= waitingCount
     }
 
     // MARK: Commands

@@ -5,10 +5,9 @@ import Testing
 
 /// Stories from many seeds. `CLARION_SEEDS` says how many for each kind (default 300), `CLARION_SEED` tells one alone;
 /// a story that goes wrong names its seed.
-@Suite(.serialized)
 struct ScriptedStoriesTests {
     private static let seedsDefault = 300
-    private static let partCount = 4
+    private static let partCount = 12
 
     static func number(_ name: String) -> Int? { unsafe getenv(name).flatMap { unsafe Int(String(cString: $0)) } }
 

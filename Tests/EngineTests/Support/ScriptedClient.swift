@@ -63,6 +63,14 @@ final class ScriptedClient {
         [UInt8(code >> 8), UInt8(code & 255)] + Array(text.utf8)
     }
 
+    /// Whether it has answered the node's close frame.
+    private(set) var hasAnswered = false
+
+    func answerClose() {
+        hasAnswered = true
+        send(opcode: 8, ScriptedClient.closePayload(1000))
+    }
+
     /// Reads what has come: the upgrade's answer, then frames.
     func read() {
         rest += peer.takeReceived()

@@ -124,9 +124,10 @@ final class ScriptedNode {
         return false
     }
 
-    /// Lets time pass for all workers.
+    /// Lets time pass for all workers, and each look at what is due.
     func pass(seconds: Int) {
         for worker in workers { worker.core.nowTick += UInt32(seconds) * Clock.ticksPerSecond }
+        turnAll()
     }
 
     /// What the workers know of each other, when all is quiet: each home knows exactly who has subscribers.

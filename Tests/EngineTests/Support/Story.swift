@@ -48,7 +48,7 @@ final class Story {
             plan.limits.blockBytesMax = 64 << 10
         }
         node = try ScriptedNode(plan, seed: random.next())
-        node.checkEvery = 4
+        node.checkEvery = 6
         for worker in node.workers where kind.isSlow { worker.router.messageBytesMax = 1024 }
         let recorder = add(.recorder)
         for channel in 0..<kind.channelCount { ask(recorder, channel) }
