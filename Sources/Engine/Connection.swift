@@ -85,6 +85,8 @@ struct Connection: BitwiseCopyable {
     // The message (or HTTP request) that is being put together: the first messageCount bytes of the block.
     var message = Block()
     var messageCount: UInt32 = 0
+    /// HTTP: bytes at the front of the block that belong to requests already handed on.
+    var messageStart: UInt32 = 0
     var messageBytesMax: UInt32 = 0
     /// Frames of the message at hand.
     var fragmentCount: UInt32 = 0

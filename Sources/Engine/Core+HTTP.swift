@@ -21,14 +21,30 @@ extension Core {
             unsafe connection.pointee.phaseTick = nowTick
             setTimerEarlier(slot, at: nowTick + seconds(limits.headSeconds))
         }
-        unsafe pool.grow(&connection.pointee.message, used: used, to: used + count)
-        if let base = unsafe connection.pointee.message.base { unsafe (base + used).update(from: bytes, count: count) }
-        unsafe connection.pointee.messageCount += UInt32(count)
+        unsafe append(slot, bytes, count: count)
         if isAnswering(slot) {
-            if unsafe Int(connection.pointee.messageCount) > TurnLimits.pipelinedBytesMax { pauseReading(slot) }
+            let waiting = unsafe connection.pointee.messageCount - connection.pointee.messageStart
+            if waiting > TurnLimits.pipelinedBytesMax { pauseReading(slot) }
             return
         }
         readRequest(slot)
+    }
+
+    /// Adds to what is there of requests; what was handed on makes room first.
+    private func append(_ slot: UInt32, _ bytes: UnsafePointer<UInt8>, count: Int) {
+        let connection = unsafe connections[slot]
+        let start = unsafe Int(connection.pointee.messageStart)
+        var used = unsafe Int(connection.pointee.messageCount)
+        if start > 0, unsafe used + count > Int(connection.pointee.message.capacity),
+            let base = unsafe connection.pointee.message.base
+        {
+            used -= start
+            unsafe memmoveBytes(to: base, from: base + start, count: used)
+            unsafe connection.pointee.messageStart = 0
+        }
+        unsafe pool.grow(&connection.pointee.message, used: used, to: used + count)
+        if let base = unsafe connection.pointee.message.base { unsafe (base + used).update(from: bytes, count: count) }
+        unsafe connection.pointee.messageCount = UInt32(used + count)
     }
 
     private func isAnswering(_ slot: UInt32) -> Bool {
@@ -39,10 +55,11 @@ extension Core {
     /// Looks at what is there of a request; hands it on when it is whole.
     func readRequest(_ slot: UInt32) {
         let connection = unsafe connections[slot]
-        guard let base = unsafe connection.pointee.message.base, unsafe connection.pointee.messageCount > 0 else {
+        guard let block = unsafe connection.pointee.message.base, unsafe connection.pointee.messageCount > 0 else {
             return
         }
-        let count = unsafe Int(connection.pointee.messageCount)
+        let base = unsafe block + Int(connection.pointee.messageStart)
+        let count = unsafe Int(connection.pointee.messageCount - connection.pointee.messageStart)
         switch unsafe HTTPHead.parse(base, count: count, limits: httpLimits) {
         case .needMore:
             return
@@ -88,7 +105,7 @@ extension Core {
         guard let base = unsafe connection.pointee.message.base else { return }
         let request = chunkedRequests[slot] ?? ChunkedRequest(bodyBytesMax: bodyMax)
         chunkedRequests[slot] = request
-        let start = head.headByteCount
+        let start = unsafe Int(connection.pointee.messageStart) + head.headByteCount
         let available = unsafe Int(connection.pointee.messageCount) - start
         switch unsafe request.decoder.decode(base + start, count: available, into: &request.body) {
         case .refused(let status):
@@ -100,7 +117,7 @@ extension Core {
             askToContinue(slot, head)
         case .done(let consumed):
             chunkedRequests[slot] = nil
-            hand(slot, head, body: request.body.view, consumed: start + consumed)
+            hand(slot, head, body: request.body.view, consumed: head.headByteCount + consumed)
         }
     }
 
@@ -122,20 +139,20 @@ extension Core {
         setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
         // The router reads head and body where they lie; the block is out of the connection meanwhile.
         var block = unsafe connection.pointee.message
+        let start = unsafe Int(connection.pointee.messageStart) + consumed
         let count = unsafe Int(connection.pointee.messageCount)
         unsafe connection.pointee.message = Block()
         unsafe connection.pointee.messageCount = 0
+        unsafe connection.pointee.messageStart = 0
         router?.request(head, body: body, Session(core: self, slot: slot))
         // A connection that was ended meanwhile has given up its memory; what is left of the block is ours.
-        let rest = count - consumed
-        if rest > 0, unsafe connection.pointee.phase == .http, let base = unsafe block.base {
-            unsafe pool.grow(&connection.pointee.message, used: 0, to: rest)
-            if let target = unsafe connection.pointee.message.base {
-                unsafe target.update(from: base + consumed, count: rest)
-            }
-            unsafe connection.pointee.messageCount = UInt32(rest)
+        if start < count, unsafe connection.pointee.phase == .http {
+            unsafe connection.pointee.message = block
+            unsafe connection.pointee.messageCount = UInt32(count)
+            unsafe connection.pointee.messageStart = UInt32(start)
+        } else {
+            pool.give(&block)
         }
-        pool.give(&block)
     }
 
     // MARK: Upgrade
@@ -155,16 +172,18 @@ extension Core {
             terminate(slot, reason: .originRefused, reset: true)
         case .accept(let handler, let state, let messageBytesMax, let liveness):
             var block = unsafe connection.pointee.message
-            let rest = unsafe Int(connection.pointee.messageCount) - head.headByteCount
+            let start = unsafe Int(connection.pointee.messageStart) + head.headByteCount
+            let rest = unsafe Int(connection.pointee.messageCount) - start
             unsafe connection.pointee.message = Block()
             unsafe connection.pointee.messageCount = 0
+            unsafe connection.pointee.messageStart = 0
             scratch.removeAll()
             Upgrade.appendResponse(accept: key, to: &scratch)
             enqueue(slot, scratch.view)
             scratch.removeAll()
             open(slot, handler: handler, state: state, messageBytesMax: messageBytesMax, liveness: liveness)
             if rest > 0, let base = unsafe block.base {
-                unsafe receiveFrames(slot, base + head.headByteCount, count: rest)
+                unsafe receiveFrames(slot, base + start, count: rest)
             }
             pool.give(&block)
         }
@@ -211,6 +230,7 @@ extension Core {
         setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
         unsafe pool.give(&connection.pointee.message)
         unsafe connection.pointee.messageCount = 0
+        unsafe connection.pointee.messageStart = 0
         chunkedRequests[slot] = nil
         let bytes = Array(text.utf8)
         unsafe bytes.withUnsafeBufferPointer { buffer in
@@ -273,7 +293,13 @@ extension Core {
         unsafe connection.pointee.phaseTick = nowTick
         setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
         readRequest(slot)
-        resumeReading(slot)
+        if isAnswering(slot) { return }
+        // Nothing whole is left: more is read, or, when the peer has ended, there is no more.
+        if unsafe connection.pointee.flags.contains(.peerEnded) {
+            if unsafe connection.pointee.phase == .http { terminate(slot, reason: .httpDone) }
+        } else {
+            resumeReading(slot)
+        }
     }
 }
 

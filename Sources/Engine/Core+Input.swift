@@ -32,12 +32,9 @@ extension Core {
         unsafe connection.pointee.flags.insert(.peerEnded)
         switch unsafe connection.pointee.phase {
         case .http:
-            // An answer that is being made or sent still leaves: the peer may only have shut its sending side.
-            if unsafe connection.pointee.flags.contains(.awaitingAnswer)
-                || connection.pointee.flags.contains(.hasOutbox)
-            {
-                unsafe connection.pointee.flags.insert(.closeAfterAnswer)
-            } else {
+            // An answer that is being made or sent still leaves, and those to the requests behind it: the peer may only
+            // have shut its sending side.
+            if unsafe connection.pointee.flags.isDisjoint(with: [.awaitingAnswer, .hasOutbox]) {
                 unsafe terminate(slot, reason: connection.pointee.requestCount > 0 ? .httpDone : .peerClosed)
             }
         case .open:

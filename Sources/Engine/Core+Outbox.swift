@@ -98,6 +98,7 @@ extension Core {
         unsafe connection.pointee.outboxStart = 0
         unsafe connection.pointee.outboxEnd = 0
         unsafe connection.pointee.messageCount = 0
+        unsafe connection.pointee.messageStart = 0
         unsafe connection.pointee.flags.remove(.hasOutbox)
     }
 }

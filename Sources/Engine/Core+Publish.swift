@@ -242,9 +242,21 @@ extension Core {
         let target = unsafe channel.pointee.log.head - UInt64(min(keepMax, channel.pointee.log.byteCount))
         let dropped = unsafe max(
             channel.pointee.log.entryIndex(behind: target), Int(channel.pointee.log.entryCount) / 2, 1)
-        unsafe channel.pointee.log.dropFirst(min(dropped, Int(channel.pointee.log.entryCount)))
+        let droppedCount = unsafe min(dropped, Int(channel.pointee.log.entryCount))
+        if limits.slowConsumerPolicy != .close { countLost(slot, dropping: droppedCount) }
+        unsafe channel.pointee.log.dropFirst(droppedCount)
         if unsafe !channel.pointee.log.fits(count) { unsafe channel.pointee.log.grow(count, pool: &pool) }
         return true
+    }
+
+    /// Counts what readers lose of the first `count` messages, which are about to go.
+    private func countLost(_ slot: UInt32, dropping count: Int) {
+        let channel = unsafe channels[slot]
+        guard let subscribers = unsafe channel.pointee.subscribers else { return }
+        for index in unsafe 0..<Int(channel.pointee.subscriberCount) {
+            let next = unsafe channel.pointee.log.entryIndex(behind: subscribers[index].cursor)
+            counters.skipped += UInt64(max(count - next, 0))
+        }
     }
 
     /// Forgets the messages that every subscriber has.
@@ -286,11 +298,11 @@ extension Core {
         }
     }
 
-    /// Moves a reader on to `position` without sending what lies between.
+    /// Moves a reader on to `position` without sending what lies between. Counts what of that is still in the log.
     func skip(_ subscriber: inout Subscriber, in slot: UInt32, to position: UInt64) {
         let log = unsafe channels[slot].pointee.log
         let held = log.entryIndex(behind: position) - log.entryIndex(behind: max(subscriber.cursor, log.start))
-        counters.skipped += UInt64(max(held, 1))
+        counters.skipped += UInt64(max(held, 0))
         subscriber.cursor = position
     }
 }

@@ -95,6 +95,7 @@ public final class Node: Sendable {
         }
     }
 
+    private static let refusalsAtOnce = 64
     private static let pollMicroseconds: UInt32 = 500
 
     /// Tells all workers to leave: they stop accepting, let what is queued leave, tell their peers, and end.
@@ -151,7 +152,8 @@ public final class Node: Sendable {
         let protocols = configuration.makeProtocols(index)
         core.handlers = protocols.handlers
         core.router = protocols.router
-        let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax)
+        // A few more places than connections: one too many is accepted, counted and closed.
+        let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         let backend = try B(options: options)
         var loop = WorkerLoop(
             backend: backend, core: core, listener: configuration.listeners[index], sendBatchMax: options.sendBatchMax)

@@ -55,7 +55,10 @@ struct EventReader: ~Copyable {
         let name = text("name", value.member("name"))
         if let name { checkName(name) }
         let data = text("data", value.member("data"))
-        if let data { checkSize(data) }
+        if let data {
+            checkSize(data)
+            checkText(data)
+        }
         let channels = takesList ? allChannels(of: value) : oneChannel(of: value)
         let excluded = socketNumber(value.member("socket_id"))
         let attributes = optionalText("info", value.member("info")).map { ChannelAttributes($0.content) }
@@ -78,6 +81,15 @@ struct EventReader: ~Copyable {
         if data.content.count <= dataBytesMax { return }
         let size = data.unescapedCount
         if size > dataBytesMax { oversizedDataBytes = max(oversizedDataBytes ?? 0, size) }
+    }
+
+    /// Half of an escaped pair of surrogates is no character: not every client could read it.
+    private mutating func checkText(_ data: JSONValue) {
+        if !data.hasEscapes { return }
+        let start = names.count
+        let isText = data.appendUnescaped(to: &names)
+        names.truncate(to: start)
+        if !isText { errors.add("data", "must be valid text") }
     }
 
     private mutating func allChannels(of value: JSONValue) -> [ByteView] {

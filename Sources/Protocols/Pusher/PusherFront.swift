@@ -33,10 +33,8 @@ public final class PusherFront {
     /// How long the body of a request may be; nil when the path is not one of this protocol.
     public func admit(_ head: HTTPHead) -> BodyAdmission? {
         if case .unknown = PusherRoutes.match(head.path, prefix: prefix.view, into: &path) { return nil }
-        // What is a little over the limit is read and answered with both numbers; what is far over it is not read.
-        let readMax = node.configuration.requestBytesMax * 2
-        if let length = head.contentLength, length > readMax { return .refuse(status: 413, text: "Payload too large.") }
-        return .atMost(readMax)
+        // The bound holds for head and body together; what is over it is refused before the body is there.
+        return .atMost(max(node.configuration.requestBytesMax - head.headByteCount, 0))
     }
 
     /// Answers a request that is no upgrade. False, and nothing done, when the path is not one of this protocol.
