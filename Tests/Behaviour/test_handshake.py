@@ -250,6 +250,7 @@ def test_bad_protocol_versions(node: Node, query: str, code: int | None) -> None
         before, closed = client.drain_to_close()
         assert closed is not None and closed.code in ([code] if code else [4006, 4007]), (before, closed)
         assert all(b"established" not in f.payload for f in before)
+        client.send_if_open(frames.close(closed.code))
         client.expect_end()
 
 
