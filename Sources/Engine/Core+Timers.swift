@@ -97,7 +97,10 @@ extension Core {
                     unsafe connection.pointee.flags.insert(.pinged)
                     unsafe handlers[Int(connection.pointee.handler)].ping(Session(core: self, slot: slot))
                     if unsafe connections[slot].pointee.flags.contains(.closing) { return }
-                    next = unsafe min(next, nowTick + connection.pointee.answerWithinTicks)
+                    // If it answers, the next ping may be due before the time for its answer would have been over.
+                    next = unsafe min(
+                        next, nowTick + connection.pointee.answerWithinTicks,
+                        nowTick + connection.pointee.pingAfterTicks)
                 } else {
                     next = min(next, due)
                 }

@@ -29,6 +29,7 @@ extension ApplicationConfiguration {
         maxMessageBytes = app.messageBytesMax
         allowedOrigins = app.allowedOrigins
         pingIntervalSeconds = app.pingIntervalSeconds
+        pongTimeoutSeconds = app.pingIntervalSeconds
         activityTimeoutSeconds = app.activityTimeoutSeconds
         if app.rateLimit.isEnabled {
             rateLimit = MessageRateLimit(

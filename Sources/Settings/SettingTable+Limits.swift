@@ -40,8 +40,8 @@ extension SettingTable {
             reached: "Workers that send to it read nothing more from their publishers until it has caught up."),
         SettingRow(
             "limits.fragments_max", \.limits.fragmentsMax, .integer(1...1_000_000), unit: "frames per message",
-            "Frames that one message may come in.", cost: "Time to join them.",
-            reached: "The connection is closed with 1009."),
+            "Frames that one message may come in; where messages may be large, one for every 64 bytes of the bound.",
+            cost: "Time to join them.", reached: "The connection is closed with 1009."),
         SettingRow(
             "limits.control_frames_burst", \.limits.controlFramesBurst, .integer(1...1_000_000), unit: "frames",
             "Pings and pongs that a connection may send at once.", cost: "A pong for each ping.",

@@ -50,6 +50,7 @@ extension Uring {
             if completion.hasMore { break }
             counters.rearmed += 1
             armWake()
+        case .shutdown: shutDown(name)
         case .silent, nil: break
         }
         return true
@@ -107,6 +108,12 @@ extension Uring {
         unsafe entry.pointee.flags.remove(.writing)
         if unsafe entry.pointee.flags.contains(.closing) { return closeWhenIdle(Handle(bitPattern: name.slot)) }
         unsafe sink.put(Completion(token: Token(raw: entry.pointee.token), kind: .writable, result: 0))
+    }
+
+    private mutating func shutDown(_ name: Token) {
+        guard let entry = unsafe current(name) else { return }
+        unsafe entry.pointee.flags.remove(.shuttingDown)
+        closeWhenIdle(Handle(bitPattern: name.slot))
     }
 
     private mutating func closed(_ name: Token, _ sink: inout CompletionSink) {

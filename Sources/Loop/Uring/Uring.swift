@@ -175,8 +175,10 @@ public struct Uring: ~Copyable, Backend {
     // MARK: Closing
 
     public mutating func shutdownSending(_ handle: Handle) {
-        _ = unsafe handles.open(handle)
-        unsafe curing_prep_shutdown(nextEntry(), handle, Token(uring: .silent).raw)
+        let entry = unsafe handles.open(handle)
+        guard unsafe !entry.pointee.flags.contains(.shuttingDown) else { return }
+        unsafe entry.pointee.flags.insert(.shuttingDown)
+        unsafe curing_prep_shutdown(nextEntry(), handle, name(.shutdown, handle))
     }
 
     public mutating func close(_ handle: Handle, token: Token, reset: Bool) {
@@ -196,7 +198,7 @@ public struct Uring: ~Copyable, Backend {
     /// The last step of closing: nothing of the connection is in flight any more.
     mutating func closeWhenIdle(_ handle: Handle) {
         let flags = unsafe handles[handle].pointee.flags
-        guard flags.contains(.closing), flags.isDisjoint(with: [.receiveArmed, .writing]) else { return }
+        guard flags.contains(.closing), flags.isDisjoint(with: [.receiveArmed, .writing, .shuttingDown]) else { return }
         unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: handle), name(.close, handle))
     }
 
@@ -263,6 +265,7 @@ enum UringOperation: UInt8 {
     case poll
     case close
     case wake
+    case shutdown
 }
 
 extension Token {
