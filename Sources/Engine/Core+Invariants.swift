@@ -73,6 +73,7 @@ extension Core {
         }
         claim(sweepingCount == sweeping.count && laggingCount == lagging.count)
         claim(pressingCount == pressingChannels)
+        claim(!isFlushBehind || !dirty.isEmpty || isStopping, "a flush that is behind nothing")
         claim(subscriberCount == subscriptions.count && counters.subscriptions == UInt64(subscriberCount))
         claim(counters.channels == UInt64(channels.count) && channelNames.count == channels.count)
     }

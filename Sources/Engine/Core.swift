@@ -72,6 +72,11 @@ final class HeldPublishes {
     var stamp: UInt64 = 0
     /// A log is so far ahead of readers that could take more, that nothing new is let in until they have it.
     var pressingChannels = 0
+    /// The last flush could not serve all who wait in `dirty`: nothing new is let in until it has, or logs would pass
+    /// readers that only wait for their turn.
+    var isFlushBehind = false
+    /// Whether new messages would only pile up in logs.
+    var isPressed: Bool { pressingChannels > 0 || isFlushBehind }
 
     /// Mail being collected for each worker: deliveries and the like first, then publishes.
     var outgoing: PlainVector<UnsafeMutablePointer<MailBatch>?>

@@ -77,7 +77,10 @@ struct MergeSource: BitwiseCopyable {
 
 extension WorkerLoop where B: ~Copyable {
     mutating func flushSlice() {
-        if core.sweeping.isEmpty && core.dirty.isEmpty { return }
+        if core.sweeping.isEmpty && core.dirty.isEmpty {
+            core.isFlushBehind = false
+            return
+        }
         flush.recordCount = 0
         flush.stagingUsed = 0
         flush.segments.removeAll()
@@ -180,6 +183,7 @@ extension WorkerLoop where B: ~Copyable {
             flushConnection(core.dirty[index])
             index += 1
         }
+        core.isFlushBehind = index < count
         core.dirty.removeFirst(index)
     }
 

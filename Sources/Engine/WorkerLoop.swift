@@ -106,7 +106,7 @@ enum TokenOperation {
     private static var heldBackNanoseconds: Int64 { 100_000 }
 
     /// Whether new input would only pile up, in a log of ours or in the mailbox of another worker; or overtake mail.
-    private var isHeldBack: Bool { core.pressingChannels > 0 || mailboxesAreFull || isBehindOnMail }
+    private var isHeldBack: Bool { core.isPressed || mailboxesAreFull || isBehindOnMail }
 
     /// Looks at the other workers' mailboxes; once a turn, for their counts are other processors' memory.
     private mutating func lookAtMailboxes() {
@@ -212,7 +212,7 @@ enum TokenOperation {
                 batchNext = 0
             }
             guard let open = unsafe batch else { break }
-            while unsafe batchNext < open.pointee.count && core.pressingChannels == 0 {
+            while unsafe batchNext < open.pointee.count && !core.isPressed {
                 let mail = unsafe open.pointee.items[batchNext]
                 batchNext += 1
                 core.take(mail)

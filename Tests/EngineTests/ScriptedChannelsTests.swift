@@ -225,8 +225,8 @@ struct ScriptedChannelsTests {
 
 extension ScriptedNode {
     /// A connection to worker `index` that has been upgraded.
-    func connect(_ index: Int) -> ScriptedClient {
-        let client = ScriptedClient(workers[index].kernel.connect())
+    func connect(_ index: Int, socketBytesMax: Int? = nil) -> ScriptedClient {
+        let client = ScriptedClient(workers[index].kernel.connect(socketBytesMax: socketBytesMax))
         client.upgrade()
         var turns = 0
         while !client.isUpgraded && turns < 1000 {
