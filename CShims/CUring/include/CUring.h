@@ -155,7 +155,7 @@ static inline void curing_prep_cancel(struct io_uring_sqe *sqe, uint64_t target,
 
 static inline void curing_prep_shutdown(struct io_uring_sqe *sqe, int file, uint64_t data) {
     io_uring_prep_shutdown(sqe, file, SHUT_WR);
-    sqe->flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+    sqe->flags = IOSQE_FIXED_FILE;
     sqe->user_data = data;
 }
 
