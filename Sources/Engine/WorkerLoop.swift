@@ -72,8 +72,8 @@ enum TokenOperation {
         core.counters.turns += 1
         core.backendCounters = backend.counters
         core.advanceClock(to: cposix_monotonic_nanoseconds(), slept: UInt64(max(wait, 0)))
-        // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which was
-        // in the mailbox before these completions came.
+        // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which
+        // was in the mailbox before these completions came.
         isBehindOnMail = !readMail()
         readCompletions(count)
         applyCommands()

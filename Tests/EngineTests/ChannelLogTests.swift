@@ -12,7 +12,9 @@ struct ChannelLogTests {
         var head: UInt64 = 0
     }
 
-    private func append(_ log: inout ChannelLog, _ model: inout Model, _ pool: inout BlockPool, _ bytes: [UInt8], _ stamp: UInt64) {
+    private func append(
+        _ log: inout ChannelLog, _ model: inout Model, _ pool: inout BlockPool, _ bytes: [UInt8], _ stamp: UInt64
+    ) {
         if !log.fits(bytes.count) { log.grow(bytes.count, pool: &pool) }
         #expect(log.fits(bytes.count))
         unsafe bytes.withUnsafeBufferPointer { buffer in
@@ -33,7 +35,9 @@ struct ChannelLogTests {
         for step in 1...3000 {
             switch random.below(10) {
             case 0...5:
-                let bytes = (0..<random.between(1, random.below(20) == 0 ? 3000 : 60)).map { _ in UInt8(random.below(256)) }
+                let bytes = (0..<random.between(1, random.below(20) == 0 ? 3000 : 60)).map { _ in
+                    UInt8(random.below(256))
+                }
                 append(&log, &model, &pool, bytes, UInt64(step))
             case 6...8:
                 let dropped = random.below(model.messages.count + 1) / random.between(1, 3)
@@ -57,7 +61,8 @@ struct ChannelLogTests {
             let index = random.below(model.messages.count)
             let beginning = index == 0 ? model.start : model.messages[index - 1].end
             #expect(log.beginning(ofEntry: index) == beginning)
-            for position in [beginning, beginning + 1, model.messages[index].end - 1] where position < model.messages[index].end {
+            for position in [beginning, beginning + 1, model.messages[index].end - 1]
+            where position < model.messages[index].end {
                 #expect(log.entryIndex(behind: position) == index)
             }
             let count = model.messages[index].bytes.count

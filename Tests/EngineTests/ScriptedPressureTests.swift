@@ -6,7 +6,9 @@ import Testing
 
 /// Readers that are slow, publishers that are fast, workers that are behind.
 struct ScriptedPressureTests {
-    private func node(_ workerCount: Int = 1, _ change: (inout ScriptedNode.Plan) -> Void = { _ in }) throws -> ScriptedNode {
+    private func node(_ workerCount: Int = 1, _ change: (inout ScriptedNode.Plan) -> Void = { _ in }) throws
+        -> ScriptedNode
+    {
         var plan = ScriptedNode.Plan(workerCount: workerCount)
         plan.limits.logBytesMax = 4096
         plan.socketBytes = 1024...1024
