@@ -127,10 +127,10 @@ extension Core {
         }
         let sentFrame = unsafe connection.pointee.flags.contains(.closeFrameSent)
         let gotFrame = unsafe connection.pointee.flags.contains(.closeFrameReceived)
-        if sentFrame && !gotFrame { return }
         if unsafe connection.pointee.flags.contains(.peerEnded) {
             return terminate(slot, reason: .peerClosed)
         }
+        if sentFrame && !gotFrame { return }
         // RFC 6455 section 7.1.1: the server ends TCP first. Our side is shut and what still comes is dropped until the
         // peer ends too: closing with unread bytes would send RST and could destroy the last frame on its way.
         unsafe connection.pointee.phase = .lingering

@@ -110,9 +110,9 @@ struct ScriptedChannelsTests {
         }
     }
 
-    /// A held publisher that ends TCP: what it had sent is still published.
-    @Test
-    func heldInputIsPublishedThoughItsSenderHasGone() throws {
+    /// A held publisher that ends TCP: what it had sent is still published, and heard where it asks to be closed.
+    @Test(arguments: [false, true])
+    func heldInputIsPublishedThoughItsSenderHasGone(_ asksForClose: Bool) throws {
         let node = try ScriptedNode(ScriptedNode.Plan(workerCount: 2))
         let names = node.names(homes: [0, 1])
         let reader = node.connect(0)
@@ -122,6 +122,7 @@ struct ScriptedChannelsTests {
         _ = reader.takeTexts()
         // In one read: the second message waits for the other worker, so the rest waits too.
         for number in 0..<10 { publisher.send("P \(names[(number + 1) % 2]) \(number)") }
+        if asksForClose { publisher.send("C") }
         node.turn(0)
         #expect(node.cores[0].counters.publishersHeld == 1)
         publisher.peer.end()
