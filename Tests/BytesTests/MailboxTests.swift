@@ -129,7 +129,9 @@ struct MailboxTests {
         unsafe mailbox = UnsafeMutablePointer.allocate(capacity: 1)
         unsafe mailbox.initialize(to: Mailbox())
         var ends: InlineArray<2, Int32> = [0, 0]
-        let result = unsafe withUnsafeMutableBytes(of: &ends) { unsafe pipe($0.bindMemory(to: Int32.self).baseAddress!) }
+        let result = unsafe withUnsafeMutableBytes(of: &ends) { raw in
+            unsafe pipe(raw.bindMemory(to: Int32.self).baseAddress!)
+        }
         precondition(result == 0)
         descriptor = ends[0]
         writeEnd = ends[1]

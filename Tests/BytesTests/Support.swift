@@ -2,7 +2,9 @@ import ClarionBytes
 import Testing
 
 /// As `#expect`, which does not take calls of types that cannot be copied.
-func check(_ condition: Bool, _ comment: @autoclosure () -> String = "", at location: SourceLocation = #_sourceLocation) {
+func check(
+    _ condition: Bool, _ comment: @autoclosure () -> String = "", at location: SourceLocation = #_sourceLocation
+) {
     if !condition { Issue.record(Comment(rawValue: "not so: \(comment())"), sourceLocation: location) }
 }
 

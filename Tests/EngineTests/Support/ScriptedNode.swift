@@ -176,7 +176,9 @@ final class ScriptedNode {
                 let connection = unsafe core.connections[slot].pointee
                 found.append("\(connection.phase), flags \(String(connection.flags.rawValue, radix: 16))")
             }
-            for (what, count) in counts where count != 0 { found.append("worker \(core.workerIndex): \(count) \(what)") }
+            for (what, count) in counts where count != 0 {
+                found.append("worker \(core.workerIndex): \(count) \(what)")
+            }
         }
         for worker in workers {
             if worker.handler.openCount != 0 { found.append("\(worker.handler.openCount) sessions without closed()") }

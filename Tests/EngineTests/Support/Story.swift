@@ -218,7 +218,7 @@ final class Story {
         if !node.settle() { fault("never quiet after the end") }
         faults += node.leftovers
         for client in clients where !client.peer.isClosed {
-            fault("client \(client.number) is not closed: \(client.kind), rude \(client.isRude), said \(client.hasSaidClose)")
+            fault("client \(client.number) is not closed: rude \(client.isRude), said \(client.hasSaidClose)")
         }
     }
 }

@@ -101,7 +101,8 @@ struct StoryJudge {
             let message = story.messages[newest]
             if message.writtenStep <= subscription.joinedStep { continue }
             if message.excludesPublisher && message.publisher == client.number { continue }
-            if subscription.received.last != newest { return "the newest of channel \(subscription.channel) is missing" }
+            if subscription.received.last == newest { continue }
+            return "the newest of channel \(subscription.channel) is missing"
         }
         return nil
     }
