@@ -32,8 +32,8 @@ struct HandleEntry: BitwiseCopyable {
         static let receiveCancelled = Flags(rawValue: 64)
         /// Given to `close`; its `.closed` is still to come.
         static let closing = Flags(rawValue: 128)
-        /// Uring: a shutdown is in flight. The kernel carries it out on a thread of its own and looks the handle up there,
-        /// so the handle may not become another connection's before it is done.
+        /// Uring: a shutdown is in flight. The kernel carries it out on a thread of its own and looks the handle up
+        /// there, so the handle may not become another connection's before it is done.
         static let shuttingDown = Flags(rawValue: 256)
     }
 
