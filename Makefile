@@ -53,10 +53,10 @@ profile: release ## Record where a node under load spends its time
 fuzz: ## Fuzz each target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) Tools/run-tests fuzz
 
-asan: ## Run unit and behaviour tests under the address sanitizer
+asan: ## Run the behaviour suite under the address sanitizer
 	@Tools/run-tests asan
 
-tsan: ## Run unit and behaviour tests under the thread sanitizer
+tsan: ## Run the behaviour suite under the thread sanitizer
 	@Tools/run-tests tsan
 
 conformance: ## Run the Autobahn suite on both backends
