@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import frames
-from harness.client import WebSocket, upgrade_request
+from harness.client import WebSocket, upgrade_request, wait_until
 from harness.node import APP_KEY, GOOD_ORIGIN, OTHER_ORIGIN, USUAL, Node
 from harness.pusher import PusherClient, data_of
 
@@ -239,7 +239,7 @@ def test_unknown_key(node: Node) -> None:
     with PusherClient(node, key="no-such-key", establish=False) as client:
         client.read_error(4001)
         client.expect_close(4001)
-    assert node.metrics().closes("unknownApplication") == before + 1
+    wait_until(lambda: node.metrics().closes("unknownApplication") == before + 1, "it is counted")
 
 
 @pytest.mark.parametrize(("query", "code"), [("protocol=999", 4007), ("protocol=3", 4007), ("protocol=seven", 4006), ("protocol=", 4006),
@@ -287,8 +287,6 @@ def test_path_prefix(node_with_prefix: Node) -> None:
 @pytest.fixture
 def node_with_prefix(start):
     """A node under a prefix; its /up is elsewhere, so it is waited for by hand."""
-    from harness.client import wait_until
-
     def ready(node: Node) -> bool:
         try:
             return node.request("GET", "/prefix/up").status == 200
