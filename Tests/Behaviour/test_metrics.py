@@ -236,7 +236,7 @@ def test_refused_subscriptions(node: Node) -> None:
         client.subscribe(*(f"c{n}" for n in range(5)))
         client.event("pusher:subscribe", {"channel": "c5"})
         assert [g["event"] for g in client.sync()] == ["pusher:error"]
-    assert node.metrics().value("subscriptions_refused") == refused + 1
+    wait_until(lambda: node.metrics().value("subscriptions_refused") == refused + 1, "it is counted")
 
 
 def test_responses_by_class(node: Node) -> None:
