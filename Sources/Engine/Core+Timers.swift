@@ -5,7 +5,9 @@ import ClarionWire
 // Time: deadlines of connections. One timer for each connection, set to the earliest of its deadlines.
 
 extension Core {
-    func seconds(_ count: Int) -> UInt32 { UInt32(clamping: count) &* Clock.ticksPerSecond }
+    /// Seconds in ticks. More than half a year counts as that.
+    func seconds(_ count: Int) -> UInt32 { UInt32(min(max(count, 0), Core.secondsMax)) * Clock.ticksPerSecond }
+    private static let secondsMax = 1 << 24
 
     /// Moves the clock. A pause of the whole process (a stopped process, a sleeping machine) does not count: peers
     /// could not be heard meanwhile, so their deadlines move on.

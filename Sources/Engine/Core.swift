@@ -119,7 +119,10 @@ final class HeldPublishes {
             pristine: Subscription())
         let name = SharedFrame.make(byteCount: 0, key: ByteView(""), space: 0, hash: 0)
         channels = unsafe Slab(capacity: limits.channelsMax, pristine: Channel(name: name, home: 0, phase: .joining))
-        homes = unsafe Slab(capacity: limits.channelsMax, pristine: HomeChannel(name: name))
+        // Every channel of every worker could have its home here, so that one is never refused; unused room costs
+        // address space only.
+        let homesMax = min(limits.channelsMax * exchange.workerCount, Core.homesMax)
+        homes = unsafe Slab(capacity: homesMax, pristine: HomeChannel(name: name))
         pristineName = name
         timers = try TimerWheel(slotsMax: limits.connectionsMax)
         unsafe outgoing = unsafe PlainVector(capacity: exchange.workerCount)
@@ -136,6 +139,8 @@ final class HeldPublishes {
         }
         lastNanoseconds = cposix_monotonic_nanoseconds()
     }
+
+    private static let homesMax = 1 << 26
 
     /// The name in the slabs' pristine elements; never read.
     private let pristineName: SharedFrame

@@ -13,7 +13,8 @@ public protocol MessageHandler: AnyObject {
     func received(_ payload: ByteView, opcode: UInt8, _ session: Session)
 
     /// A subscription is in force: every message published from now on reaches the connection. Called once for each
-    /// `subscribe` that was answered with `.joining` or `.already`, possibly before that call returns.
+    /// `subscribe` that was answered with `.joining` or `.already`, possibly before that call returns; one that came
+    /// while an earlier one still waits shares its call.
     func joined(space: UInt16, name: ByteView, _ session: Session)
 
     /// Nothing came for `Liveness.pingAfterSeconds`: ask the peer for a sign of life.
