@@ -46,8 +46,10 @@ extension Core {
         case .joining:
             return
         case .closing, .lingering:
-            let deadline = unsafe connection.pointee.phaseTick + seconds(limits.closeSeconds)
-            if nowTick >= deadline { return terminate(slot, reason: .peerVanished, reset: true) }
+            // A node that stops gives its peers longer, and what the kernel still holds for them is not thrown away.
+            let limit = isStopping ? max(limits.closeSeconds, limits.drainSeconds) : limits.closeSeconds
+            let deadline = unsafe connection.pointee.phaseTick + seconds(limit)
+            if nowTick >= deadline { return terminate(slot, reason: .peerVanished, reset: !isStopping) }
             setTimer(slot, at: deadline)
         case .http:
             httpTimerFired(slot)
