@@ -46,8 +46,10 @@ extension Core {
         case .joining:
             return
         case .closing, .lingering:
-            // A node that stops gives its peers longer, and what the kernel still holds for them is not thrown away.
-            let limit = isStopping ? max(limits.closeSeconds, limits.drainSeconds) : limits.closeSeconds
+            // When the node stops, a reader that still has to take something has as long as the node; and what the
+            // kernel holds already is not thrown away: it leaves after us.
+            let isOwed = unsafe isStopping && connection.pointee.flags.contains(.hasOutbox)
+            let limit = isOwed ? max(limits.closeSeconds, limits.drainSeconds) : limits.closeSeconds
             let deadline = unsafe connection.pointee.phaseTick + seconds(limit)
             if nowTick >= deadline { return terminate(slot, reason: .peerVanished, reset: !isStopping) }
             setTimer(slot, at: deadline)

@@ -182,7 +182,8 @@ def test_many_stop_reading(node: Node) -> None:
         client.close()
     wait_until(lambda: node.metrics().closes("slowConsumer") == slow + 300, "all are closed for it")
     if not is_sanitized():
-        assert peak - memory < 8 * MIB, f"{(peak - memory) >> 10} KiB for 300 readers who do not read"
+        # Receive buffers that were never touched before count too: 2 MiB for each worker.
+        assert peak - memory < 16 * MIB, f"{(peak - memory) >> 10} KiB for 300 readers who do not read"
 
 
 def test_replies_that_nobody_reads(node: Node) -> None:
