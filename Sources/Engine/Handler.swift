@@ -24,7 +24,7 @@ public protocol MessageHandler: AnyObject {
     /// (`session.reply`), and what the close frame says. nil: a close frame without a code.
     func farewell(_ reason: CloseReason, _ session: Session) -> Farewell?
 
-    /// The connection is gone; its subscriptions are too. The last call for this session.
+    /// The connection is gone; its subscriptions are too. The last call for it.
     func closed(_ session: Session)
 }
 

@@ -47,7 +47,7 @@ public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
     case conflate
 }
 
-/// Numbers that shape a worker's turn. Each was chosen by measuring (docs/PERFORMANCE of the benchmarks).
+/// Numbers that shape a worker's turn. What was measured of them is in docs/PERFORMANCE.md.
 enum TurnLimits {
     /// Sends of one flush before the worker looks for new input: what one large channel may take before others.
     static let sendsPerSlice = 256

@@ -113,15 +113,6 @@ public final class Node: Sendable {
         for thread in list { pthread_join(thread, nil) }
     }
 
-    /// Runs `body` on every worker, soon.
-    public func onEveryWorker(_ body: @escaping @Sendable (Core) -> Void) {
-        for index in 0..<configuration.workers {
-            var mail = Mail(.call)
-            unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
-            exchange.post(mail, to: index)
-        }
-    }
-
     private func report(_ index: Int, _ outcome: Result<Void, LoopError>) {
         outcomes.withLock { if $0[index] == nil { $0[index] = outcome } }
     }
