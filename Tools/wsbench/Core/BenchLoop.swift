@@ -25,6 +25,7 @@ import Synchronization
     let mine: LoopBoard
     let processor: Int32
     let shape: BenchShape
+    let busyPolls: Bool
     let epoll: Int32
     /// Connections of this loop; the publisher's own, if it is here, is the last. Owned by this loop.
     let subscribers: UnsafeMutablePointer<Subscriber>
@@ -63,6 +64,7 @@ import Synchronization
         mine = board.loops[index]
         processor = plan.processors.isEmpty ? -1 : plan.processors[index % plan.processors.count]
         shape = plan.shape
+        busyPolls = plan.busyPolls
         epoll = cbench_epoll_create()
         count = connections.count
         unsafe subscribers = .allocate(capacity: max(1, count))
@@ -109,7 +111,7 @@ import Synchronization
             measureEnd = board.measureEnd.load(ordering: .relaxed)
             let pause = send()
             publishCounters()
-            let count = unsafe cbench_wait(epoll, events, Int32(Self.eventsMax), pause)
+            let count = unsafe cbench_wait(epoll, events, Int32(Self.eventsMax), busyPolls ? 0 : pause)
             for index in 0..<Int(max(0, count)) {
                 let tag = unsafe cbench_tag(events, Int32(index))
                 if tag == Self.wakeTag {

@@ -55,6 +55,9 @@ public struct BenchPlan: Sendable {
     public var threads: Int
     /// Processors to pin the threads to, in turn; empty to leave it to the kernel.
     public var processors: [Int32]
+    /// Whether the threads look for arrivals without ever sleeping. On one machine the server pays for waking a sleeping
+    /// reader, which a peer behind a network never costs it.
+    public var busyPolls: Bool
     /// Processes of the server whose CPU time and memory are read.
     public var serverProcesses: [Int32]
     /// Whether a live line is shown on standard error.
@@ -85,6 +88,7 @@ public struct BenchPlan: Sendable {
         durationNanoseconds = 5_000_000_000
         threads = 1
         processors = []
+        busyPolls = false
         serverProcesses = []
         showsProgress = false
     }

@@ -26,6 +26,11 @@ struct CommonOptions: ParsableArguments {
     @Option(name: .customLong("cpu"), help: "Processors to pin the threads to, in turn, such as 1 or 1,2,3.")
     var processors: String?
 
+    @Flag(
+        name: .customLong("busy-poll"),
+        help: "Look for arrivals without ever sleeping, so that the server on this machine need not wake the readers.")
+    var busyPolls = false
+
     @Option(
         name: .customLong("server-pid"), parsing: .upToNextOption,
         help: "Processes of the server, for its CPU time and memory.")
@@ -46,6 +51,7 @@ struct CommonOptions: ParsableArguments {
                 }
                 return number
             } ?? []
+        plan.busyPolls = busyPolls
         plan.serverProcesses = serverProcesses
         plan.showsProgress = isatty(2) == 1
         return plan
