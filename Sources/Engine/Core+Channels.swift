@@ -180,8 +180,10 @@ extension Core {
         if unsafe channel.pointee.isPressing { pressingChannels -= 1 }
         unsafe channelNames.remove(channel.pointee.hash, slot: slot)
         freeChannelMemory(slot)
-        if unsafe channel.pointee.isSweeping { removeFirst(slot, from: &sweeping) }
-        if unsafe channel.pointee.isLagging { removeFirst(slot, from: &lagging) }
+        if unsafe channel.pointee.isSweeping && !removeFirst(slot, from: &sweeping) {
+            _ = removeFirst(slot, from: &starting)
+        }
+        if unsafe channel.pointee.isLagging { _ = removeFirst(slot, from: &lagging) }
         channels.give(slot)
         counters.channels -= 1
     }
@@ -194,12 +196,14 @@ extension Core {
         unsafe channel.pointee.name.release()
     }
 
-    private func removeFirst(_ slot: UInt32, from list: inout PlainVector<UInt32>) {
+    /// Whether it was there.
+    private func removeFirst(_ slot: UInt32, from list: inout PlainVector<UInt32>) -> Bool {
         for index in 0..<list.count where list[index] == slot {
             list[index] = list[list.count - 1]
             _ = list.removeLast()
-            return
+            return true
         }
+        return false
     }
 
     // MARK: Telling the home

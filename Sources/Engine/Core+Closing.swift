@@ -153,7 +153,7 @@ extension Core {
     /// Called in each turn while stopping. True when all is done.
     func advanceStop() -> Bool {
         let elapsed = nowTick &- stopTick
-        let isDrained = sweeping.isEmpty && dirty.isEmpty && held.isEmpty && isAllOrdered && !hasUnreadLogs
+        let isDrained = !isSweeping && dirty.isEmpty && held.isEmpty && isAllOrdered && !hasUnreadLogs
         if !saidFarewell && (isDrained || elapsed > seconds(limits.drainSeconds) / 2) {
             saidFarewell = true
             for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) { sayGoodbye(slot) }

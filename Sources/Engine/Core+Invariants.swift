@@ -31,13 +31,16 @@ extension Core {
 
     /// The lists of a flush name what is flagged, each once.
     private func checkLists() {
-        claim(isEachOnce(dirty) && isEachOnce(sweeping) && isEachOnce(lagging))
+        claim(isEachOnce(dirty) && isEachOnce(sweeping) && isEachOnce(starting) && isEachOnce(lagging))
         for index in 0..<dirty.count {
             claim(connections.isInUse(dirty[index]))
             unsafe claim(connections[dirty[index]].pointee.flags.contains(.queued))
         }
         for index in 0..<sweeping.count {
             unsafe claim(channels.isInUse(sweeping[index]) && channels[sweeping[index]].pointee.isSweeping)
+        }
+        for index in 0..<starting.count {
+            unsafe claim(channels.isInUse(starting[index]) && channels[starting[index]].pointee.isSweeping)
         }
         for index in 0..<lagging.count {
             unsafe claim(channels.isInUse(lagging[index]) && channels[lagging[index]].pointee.isLagging)
@@ -71,7 +74,7 @@ extension Core {
             claim(findChannel(space: channel.name.space, name: channel.name.key, hash: channel.hash) == slot)
             checkSubscribers(slot, channel)
         }
-        claim(sweepingCount == sweeping.count && laggingCount == lagging.count)
+        claim(sweepingCount == sweeping.count + starting.count && laggingCount == lagging.count)
         claim(pressingCount == pressingChannels)
         claim(!isFlushBehind || !dirty.isEmpty || isStopping, "a flush that is behind nothing")
         claim(subscriberCount == subscriptions.count && counters.subscriptions == UInt64(subscriberCount))

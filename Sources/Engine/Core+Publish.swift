@@ -207,7 +207,7 @@ extension Core {
         if unsafe !channel.pointee.isSweeping {
             unsafe channel.pointee.isSweeping = true
             unsafe channel.pointee.passedOver = false
-            sweeping.append(mail.slot)
+            starting.append(mail.slot)
         }
         let unread = unsafe Int(channel.pointee.log.head - max(channel.pointee.floor, channel.pointee.log.start))
         if unsafe !channel.pointee.isPressing && unread > limits.logBytesMax / 2 {

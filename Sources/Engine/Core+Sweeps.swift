@@ -88,6 +88,7 @@ extension Core {
         if nowTick &- lastReleaseTick < Clock.ticksPerSecond { return }
         lastReleaseTick = nowTick
         counters.blockBytes = UInt64(pool.outstandingBytes)
+        rotateTurnWindow()
         var index = 0
         while index < lagging.count {
             let slot = lagging[index]

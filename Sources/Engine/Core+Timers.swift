@@ -25,6 +25,21 @@ extension Core {
         nowTick &+= UInt32(truncatingIfNeeded: ticks)
     }
 
+    /// Notes how long the turn took that ends now: the longest is what others had to wait.
+    func noteTurn(until nanoseconds: UInt64) {
+        let spent = nanoseconds &- lastNanoseconds
+        if spent > turnNanosecondsMax { turnNanosecondsMax = spent }
+    }
+
+    /// Every ten seconds a new window begins; what is shown is the longest turn of this window and the last.
+    func rotateTurnWindow() {
+        counters.turnMicrosecondsMax = max(turnNanosecondsMax, lastTurnNanosecondsMax) / 1000
+        if nowTick &- turnWindowTick < 10 * Clock.ticksPerSecond { return }
+        turnWindowTick = nowTick
+        lastTurnNanosecondsMax = turnNanosecondsMax
+        turnNanosecondsMax = 0
+    }
+
     /// Makes sure that the connection is looked at by `tick`.
     func setTimer(_ slot: UInt32, at tick: UInt32) {
         let connection = unsafe connections[slot]

@@ -63,7 +63,9 @@ final class HeldPublishes {
 
     /// Connections to look at in the next flush (flag `queued`).
     var dirty = PlainVector<UInt32>(capacity: 1024)
-    /// Channels with visits to make, in turn (flag `isSweeping`).
+    /// Channels with visits to make (flag `isSweeping`): those whose circle has not begun yet come first in a slice,
+    /// the others in turn.
+    var starting = PlainVector<UInt32>(capacity: 256)
     var sweeping = PlainVector<UInt32>(capacity: 256)
     /// Channels whose log waits for blocked readers.
     var lagging = PlainVector<UInt32>()
@@ -99,6 +101,10 @@ final class HeldPublishes {
     var tickRemainder: UInt64 = 0
     /// When all lagging logs were last looked at.
     var lastReleaseTick: UInt32 = 0
+    /// The longest turn of this window and of the last (see `noteTurn`).
+    var turnNanosecondsMax: UInt64 = 0
+    var lastTurnNanosecondsMax: UInt64 = 0
+    var turnWindowTick: UInt32 = 0
     var isStopping = false
     var stopTick: UInt32 = 0
     var saidFarewell = false
@@ -206,7 +212,8 @@ final class HeldPublishes {
         dirty.append(slot)
     }
 
-    var hasWork: Bool { !dirty.isEmpty || !sweeping.isEmpty || !commands.isEmpty }
+    var isSweeping: Bool { !sweeping.isEmpty || !starting.isEmpty }
+    var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty }
 
     /// Runs `body` on worker `worker`: at once when it is this one. For rare things; allocates.
     public func call(worker: Int, _ body: @escaping @Sendable (Core) -> Void) {

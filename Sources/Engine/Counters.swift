@@ -24,6 +24,8 @@ public struct CoreCounters: Sendable {
     public var channels: UInt64 = 0
     public var homeChannels: UInt64 = 0
     public var turns: UInt64 = 0
+    /// The longest turn of the last ten to twenty seconds.
+    public var turnMicrosecondsMax: UInt64 = 0
     public var sends: UInt64 = 0
     public var mailSent: UInt64 = 0
     public var mailReceived: UInt64 = 0

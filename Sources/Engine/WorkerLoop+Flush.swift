@@ -77,7 +77,7 @@ struct MergeSource: BitwiseCopyable {
 
 extension WorkerLoop where B: ~Copyable {
     mutating func flushSlice() {
-        if core.sweeping.isEmpty && core.dirty.isEmpty {
+        if !core.isSweeping && core.dirty.isEmpty {
             core.isFlushBehind = false
             return
         }
@@ -96,13 +96,28 @@ extension WorkerLoop where B: ~Copyable {
 
     // MARK: Circles over the subscribers of channels
 
+    /// A slice: the channels that begin, each a small part of it, in half of it together; then the others in turn. So a
+    /// small channel waits for the slice under way at most, however large the circles are.
     private mutating func sweepChannels() {
+        var begun = 0
+        while begun < core.starting.count && flush.recordCount < TurnLimits.sendsPerSlice / 2 {
+            let slot = core.starting[begun]
+            begun += 1
+            if sweep(slot, until: flush.recordCount + TurnLimits.sendsOfBeginning) {
+                core.endCircle(slot)
+            } else {
+                core.sweeping.append(slot)
+            }
+        }
+        core.starting.removeFirst(begun)
         var turns = core.sweeping.count
         while turns > 0 && !core.sweeping.isEmpty && flush.recordCount < TurnLimits.sendsPerSlice {
-            turns -= 1
             if flush.sweepTurn >= core.sweeping.count { flush.sweepTurn = 0 }
             let slot = core.sweeping[flush.sweepTurn]
-            if sweep(slot) {
+            let rest = TurnLimits.sendsPerSlice - flush.recordCount
+            let share = max(rest / turns, TurnLimits.sendsOfBeginning)
+            turns -= 1
+            if sweep(slot, until: min(flush.recordCount + share, TurnLimits.sendsPerSlice)) {
                 core.endCircle(slot)
                 core.sweeping[flush.sweepTurn] = core.sweeping[core.sweeping.count - 1]
                 _ = core.sweeping.removeLast()
@@ -112,8 +127,8 @@ extension WorkerLoop where B: ~Copyable {
         }
     }
 
-    /// Visits subscribers of one channel, as many as the slice allows. True when the circle is complete.
-    private mutating func sweep(_ slot: UInt32) -> Bool {
+    /// Visits subscribers of one channel, until there are `limit` sends in the slice. True when the circle is complete.
+    private mutating func sweep(_ slot: UInt32, until limit: Int) -> Bool {
         let channel = unsafe core.channels[slot]
         guard let subscribers = unsafe channel.pointee.subscribers, unsafe channel.pointee.subscriberCount > 0 else {
             return true
@@ -123,7 +138,6 @@ extension WorkerLoop where B: ~Copyable {
         let count = unsafe channel.pointee.subscriberCount
         var position = unsafe channel.pointee.sweepPosition
         var remaining = unsafe channel.pointee.sweepRemaining
-        let limit = min(flush.recordCount + TurnLimits.sendsPerSlice / 2, TurnLimits.sendsPerSlice)
         var visitsLeft = TurnLimits.visitsPerTurn
         // Subscribers that stand at the same place get the same bytes: looked up once for a run of them.
         var runCursor = UInt64.max

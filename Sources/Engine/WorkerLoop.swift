@@ -66,12 +66,15 @@ enum TokenOperation {
     /// One turn. True when the worker is done.
     mutating func turn() -> Bool {
         let wait = beforeSleep()
+        if wait != 0 { core.noteTurn(until: cposix_monotonic_nanoseconds()) }
         let count = unsafe backend.turn(
             waitNanoseconds: wait, into: completions, capacity: TurnLimits.completionsMax)
         if wait != 0 { unsafe core.exchange.mailbox(core.workerIndex).pointee.wakeUp() }
         core.counters.turns += 1
         core.backendCounters = backend.counters
-        core.advanceClock(to: cposix_monotonic_nanoseconds(), slept: UInt64(max(wait, 0)))
+        let now = cposix_monotonic_nanoseconds()
+        if wait == 0 { core.noteTurn(until: now) }
+        core.advanceClock(to: now, slept: UInt64(max(wait, 0)))
         // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which
         // was in the mailbox before these completions came.
         isBehindOnMail = !readMail()

@@ -55,7 +55,7 @@ public struct BackendOptions: Sendable {
     public var receiveBufferCount: Int = 512
     public var receiveBufferBytes: Int = 4096
     /// Sends that one `submitSends` may carry; a power of two.
-    public var sendBatchMax: Int = 512
+    public var sendBatchMax: Int = 1024
 
     public init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
 }

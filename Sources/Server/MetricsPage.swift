@@ -81,7 +81,9 @@ final class MetricsPage: Sendable {
     private func append(_ metric: Metric, _ reports: [Report], to text: inout String) {
         let values = reports.map(metric.value)
         text += "# HELP clarion_\(metric.name) \(metric.help)\n# TYPE clarion_\(metric.name) \(metric.kind)\n"
-        text += "clarion_\(metric.name) \(values.reduce(0, &+))\n"
+        // The longest of the workers' longest; of everything else the sum.
+        let total = metric.name.hasSuffix("_max") ? values.max() ?? 0 : values.reduce(0, &+)
+        text += "clarion_\(metric.name) \(total)\n"
         text += "# HELP clarion_worker_\(metric.name) \(metric.help) By worker.\n"
         text += "# TYPE clarion_worker_\(metric.name) \(metric.kind)\n"
         for (worker, value) in values.enumerated() {
@@ -168,6 +170,11 @@ final class MetricsPage: Sendable {
             { $0.core.blockBytes }
         ),
         ("turns_total", "counter", "Turns of the loop.", { $0.core.turns }),
+        (
+            "turn_microseconds_max", "gauge",
+            "The longest turn of the loop in the last 10 to 20 seconds: what one event had to wait for another.",
+            { $0.core.turnMicrosecondsMax }
+        ),
         ("sends_total", "counter", "Sends handed to the kernel.", { $0.core.sends }),
         ("mail_sent_total", "counter", "Items of mail to other workers.", { $0.core.mailSent }),
         ("mail_received_total", "counter", "Items of mail from other workers.", { $0.core.mailReceived }),

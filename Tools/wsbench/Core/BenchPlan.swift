@@ -55,8 +55,8 @@ public struct BenchPlan: Sendable {
     public var threads: Int
     /// Processors to pin the threads to, in turn; empty to leave it to the kernel.
     public var processors: [Int32]
-    /// Whether the threads look for arrivals without ever sleeping. On one machine the server pays for waking a sleeping
-    /// reader, which a peer behind a network never costs it.
+    /// Whether the threads look for arrivals without ever sleeping. On one machine the server pays for waking a
+    /// sleeping reader, which a peer behind a network never costs it.
     public var busyPolls: Bool
     /// Processes of the server whose CPU time and memory are read.
     public var serverProcesses: [Int32]
