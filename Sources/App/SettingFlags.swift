@@ -38,9 +38,14 @@ struct SettingFlags: ParsableArguments, CustomReflectable {
             let help = ArgumentHelp(stringLiteral: flag.help)
             return flag.isBoolean
                 ? (flag.key, Flag<Bool?>(name: names, inversion: .prefixedNo, help: help))
-                : (flag.key, Option<String?>(name: names, help: ArgumentHelp(flag.help, valueName: flag.valueName)))
+                : (flag.key, Self.option(names, flag))
         }
         return Mirror(self, children: [(label: Self.fileLabel, value: file as Any)] + options)
+    }
+
+    /// Takes whatever stands behind the flag for its value, so that `--port -1` is told what a port may be.
+    private static func option(_ names: NameSpecification, _ flag: SettingFlag) -> Option<String?> {
+        Option(name: names, parsing: .unconditional, help: ArgumentHelp(flag.help, valueName: flag.valueName))
     }
 
     /// The settings of this run, or the end of the command: status 64 when a flag is to blame, 78 when the

@@ -24,8 +24,6 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case controlFlood
     /// A kind of message that the protocol does not speak (1003).
     case unsupportedData
-    /// Against a rule of the protocol above (1008, 4009 …).
-    case policy
     /// Too many messages in a time (as the application's limit says).
     case rateLimited
     /// The origin may not connect.
@@ -41,12 +39,10 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case pongTimeout
     /// The request head was not there in time.
     case headTimeout
-    /// An HTTP connection without a request for too long.
+    /// An HTTP connection without a request, or whose answer nobody took, for too long.
     case idle
     /// The node is at its most connections.
     case nodeFull
     /// The node stops.
     case shutdown
-    /// Something failed inside.
-    case internalError
 }

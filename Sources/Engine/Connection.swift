@@ -57,6 +57,8 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     static let peerEnded = ConnectionFlags(rawValue: 1 << 20)
     /// 100 Continue was sent for the request at hand.
     static let continued = ConnectionFlags(rawValue: 1 << 21)
+    /// A subscription has `lost` messages that the peer is to be told of.
+    static let hasGap = ConnectionFlags(rawValue: 1 << 22)
 
     /// With any of these a delivery is not the plain "send the rest of one log".
     static let notPlain: ConnectionFlags = [.blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued]
@@ -128,4 +130,8 @@ struct Subscription: BitwiseCopyable {
     var position: UInt32 = 0
     /// The connection's next subscription, or `Connection.noSubscription`.
     var next: UInt32 = Connection.noSubscription
+    /// How often it was asked for again while the home had not answered yet: each asking gets an answer.
+    var askedAgain: UInt32 = 0
+    /// Messages that a slow reader lost and has not been told of. Stops at its largest value.
+    var lost: UInt32 = 0
 }

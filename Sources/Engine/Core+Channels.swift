@@ -40,6 +40,8 @@ extension Core {
         if let existing = subscription(of: slot, space: space, name: name) {
             if unsafe channels[subscriptions[existing].pointee.channel].pointee.phase == .joined {
                 tellJoined(slot, space: space, name: name)
+            } else if unsafe subscriptions[existing].pointee.askedAgain < UInt32.max {
+                unsafe subscriptions[existing].pointee.askedAgain += 1
             }
             return .already
         }
@@ -322,9 +324,21 @@ extension Core {
             left = unsafe min(left, channels[mail.slot].pointee.subscriberCount)
             guard left > 0, let subscribers = unsafe channels[mail.slot].pointee.subscribers else { break }
             left -= 1
-            unsafe tellJoined(subscribers[Int(left)].connection, space: name.space, name: name.key)
+            unsafe tellJoined(subscribers[Int(left)], mail, name)
         }
         name.release()
+    }
+
+    /// Tells one who waited as often as it asked, unless it leaves meanwhile.
+    private func tellJoined(_ subscriber: Subscriber, _ mail: Mail, _ name: SharedFrame) {
+        let generation = subscriptions.generation(of: subscriber.subscription)
+        var again = unsafe subscriptions[subscriber.subscription].pointee.askedAgain
+        unsafe subscriptions[subscriber.subscription].pointee.askedAgain = 0
+        tellJoined(subscriber.connection, space: name.space, name: name.key)
+        while again > 0, subscriptions.generation(of: subscriber.subscription) == generation {
+            again -= 1
+            tellJoined(subscriber.connection, space: name.space, name: name.key)
+        }
     }
 
     // MARK: Questions to a home

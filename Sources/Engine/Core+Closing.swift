@@ -62,17 +62,9 @@ extension Core {
     }
 
     /// The log has passed a reader, or it took nothing for too long. What it lacks is dropped; the close frame tells
-    /// why, should it read again within the time a close may take.
+    /// why, should it read again before its time is over (`closingSecondsMax`).
     func closeSlowConsumer(_ slot: UInt32) {
         closeWithFarewell(slot, reason: .slowConsumer)
-    }
-
-    /// Replies would pass their bound: they are dropped except what the peer has half, and the connection closes.
-    func cutOff(_ slot: UInt32, reason: CloseReason) {
-        let connection = unsafe connections[slot]
-        if unsafe connection.pointee.flags.contains(.closing) { return }
-        beginClosing(slot, reason: reason)
-        terminate(slot, reason: reason, reset: true)
     }
 
     /// Ends TCP at once. The slot is freed when the backend has handed everything back.
@@ -130,7 +122,11 @@ extension Core {
         if unsafe connection.pointee.flags.contains(.peerEnded) {
             return terminate(slot, reason: .peerClosed)
         }
-        if sentFrame && !gotFrame { return }
+        if sentFrame && !gotFrame {
+            // All has left us: from now on the peer has its time to answer.
+            unsafe connection.pointee.phaseTick = nowTick
+            return setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
+        }
         // RFC 6455 section 7.1.1: the server ends TCP first. Our side is shut and what still comes is dropped until the
         // peer ends too: closing with unread bytes would send RST and could destroy the last frame on its way.
         unsafe connection.pointee.phase = .lingering
@@ -143,21 +139,60 @@ extension Core {
 
     // MARK: Leaving
 
-    /// The node stops: nothing new comes in; what is on its way leaves; then everybody is told.
+    /// The node stops: nothing new comes in; what was taken in reaches everybody it is for, on all workers; then
+    /// everybody is told.
     func beginStop() {
         if isStopping { return }
         isStopping = true
         stopTick = nowTick
     }
 
+    /// Called in each turn while stopping: no more input is taken in when what has come is, or its time is over.
+    func mayEndInput(hasMoreInput: Bool) {
+        if !isStopping || !takesInput { return }
+        if !hasMoreInput || nowTick &- stopTick > seconds(limits.drainSeconds) / 8 { takesInput = false }
+    }
+
+    /// Called in each turn while stopping: whether it is time to tell everybody, once.
+    ///
+    /// A worker is quiet when its own publishes have their place: homes post deliveries before they tell so. When all
+    /// are quiet, whatever there is to deliver lies in the mailboxes; who has read its own and sent it is done.
+    func mayTakeLeave(hasOpenMail: Bool) -> Bool {
+        if saidFarewell { return false }
+        if !isQuiet && !takesInput && held.isEmpty && isAllOrdered {
+            isQuiet = true
+            exchange.becomeQuiet()
+        }
+        // In this order: when all are quiet, the mailbox holds all that will ever come.
+        let areAllQuiet = exchange.areAllQuiet
+        let hasMail = unsafe hasOpenMail || exchange.mailbox(workerIndex).pointee.pendingCount > 0
+        let isDrained = areAllQuiet && !hasMail && !isSweeping && dirty.isEmpty && held.isEmpty && !hasUnreadLogs
+        if !isDrained && nowTick &- stopTick <= seconds(limits.drainSeconds) / 2 { return false }
+        saidFarewell = true
+        return true
+    }
+
+    func sayGoodbyeToSockets() {
+        for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) {
+            if unsafe connections[slot].pointee.phase == .open { closeWithFarewell(slot, reason: .shutdown) }
+        }
+    }
+
+    /// Requests that are being answered are; other connections end.
+    func sayGoodbyeToRequests() {
+        for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) {
+            guard unsafe connections[slot].pointee.phase == .http else { continue }
+            if unsafe connections[slot].pointee.flags.contains(.awaitingAnswer) {
+                unsafe connections[slot].pointee.flags.insert(.closeAfterAnswer)
+            } else if unsafe !connections[slot].pointee.flags.contains(.hasOutbox) {
+                terminate(slot, reason: .shutdown)
+            }
+        }
+    }
+
     /// Called in each turn while stopping. True when all is done.
     func advanceStop() -> Bool {
         let elapsed = nowTick &- stopTick
-        let isDrained = !isSweeping && dirty.isEmpty && held.isEmpty && isAllOrdered && !hasUnreadLogs
-        if !saidFarewell && (isDrained || elapsed > seconds(limits.drainSeconds) / 2) {
-            saidFarewell = true
-            for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) { sayGoodbye(slot) }
-        }
         let isTimeOver = elapsed > seconds(limits.drainSeconds)
         if !hasLeft && (isTimeOver || connections.count == 0 && held.isEmpty && isAllOrdered) {
             hasLeft = true
@@ -171,20 +206,5 @@ extension Core {
     private var isAllOrdered: Bool {
         for worker in 0..<workerCount where ordered[worker] != posted[worker] { return false }
         return true
-    }
-
-    private func sayGoodbye(_ slot: UInt32) {
-        switch unsafe connections[slot].pointee.phase {
-        case .open:
-            closeWithFarewell(slot, reason: .shutdown)
-        case .http:
-            if unsafe connections[slot].pointee.flags.contains(.awaitingAnswer) {
-                unsafe connections[slot].pointee.flags.insert(.closeAfterAnswer)
-            } else {
-                terminate(slot, reason: .shutdown)
-            }
-        case .closing, .lingering, .joining:
-            break
-        }
     }
 }

@@ -129,6 +129,7 @@ extension Core {
     }
 
     private func hand(_ slot: UInt32, _ head: HTTPHead, body: ByteView, consumed: Int) {
+        if !takesInput { return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown) }
         let connection = unsafe connections[slot]
         counters.requests += 1
         unsafe connection.pointee.flags.insert(.awaitingAnswer)

@@ -9,6 +9,7 @@ extension Core {
     func accept(_ handle: Int32) -> UInt32? {
         guard !isStopping, let slot = connections.take() else {
             counters.acceptsRefused += 1
+            counters.closed[Int((isStopping ? CloseReason.shutdown : .nodeFull).rawValue)] += 1
             return nil
         }
         let connection = unsafe connections[slot]

@@ -62,8 +62,8 @@ extension Core {
         let headerCount = FrameWriter.headerCount(payloadCount: payload.count, masked: false)
         let bound = unsafe max(limits.outboxBytesMax, 2 * Int(connection.pointee.messageBytesMax))
         if waiting + headerCount + payload.count > bound {
-            // It does not read what it asked for: the same as a slow reader, but there is no log to fall back to.
-            return cutOff(slot, reason: .outboxFull)
+            // It does not read what it asked for: the same as a slow reader. What waits still leaves, if it reads.
+            return closeWithFarewell(slot, reason: .outboxFull)
         }
         let target = unsafe extendOutbox(slot, by: headerCount + payload.count)
         unsafe FrameWriter.writeHeader(

@@ -255,8 +255,28 @@ extension Core {
         guard let subscribers = unsafe channel.pointee.subscribers else { return }
         for index in unsafe 0..<Int(channel.pointee.subscriberCount) {
             let next = unsafe channel.pointee.log.entryIndex(behind: subscribers[index].cursor)
-            counters.skipped += UInt64(max(count - next, 0))
+            if next < count { unsafe noteLost(subscribers[index], channel.pointee.log, next..<count) }
         }
+    }
+
+    /// Remembers that a reader loses entries of a log, but for those that it was not to get anyway.
+    private func noteLost(_ subscriber: Subscriber, _ log: ChannelLog, _ entries: Range<Int>) {
+        var count = entries.count
+        let connection = unsafe connections[subscriber.connection]
+        if unsafe connection.pointee.flags.contains(.hasExclusion), let list = unsafe log.entries {
+            let generation = connections.generation(of: subscriber.connection)
+            for index in entries
+            where unsafe list[index].excludedSlot == subscriber.connection
+                && list[index].excludedGeneration == generation
+            {
+                count -= 1
+            }
+        }
+        if count == 0 { return }
+        counters.skipped += UInt64(count)
+        let known = unsafe Int(subscriptions[subscriber.subscription].pointee.lost)
+        unsafe subscriptions[subscriber.subscription].pointee.lost = UInt32(clamping: known + count)
+        unsafe connection.pointee.flags.insert(.hasGap)
     }
 
     /// Forgets the messages that every subscriber has.
@@ -283,7 +303,7 @@ extension Core {
             {
                 unsafe skip(&subscribers[index], in: slot, to: newest)
             }
-            return
+            return tellReadyOfGaps(slot)
         }
         let generation = channels.generation(of: slot)
         var index = 0
@@ -301,8 +321,50 @@ extension Core {
     /// Moves a reader on to `position` without sending what lies between. Counts what of that is still in the log.
     func skip(_ subscriber: inout Subscriber, in slot: UInt32, to position: UInt64) {
         let log = unsafe channels[slot].pointee.log
-        let held = log.entryIndex(behind: position) - log.entryIndex(behind: max(subscriber.cursor, log.start))
-        counters.skipped += UInt64(max(held, 0))
+        let first = log.entryIndex(behind: max(subscriber.cursor, log.start))
+        let end = log.entryIndex(behind: position)
+        if first < end { noteLost(subscriber, log, first..<end) }
         subscriber.cursor = position
+    }
+
+    /// Tells those of a channel's readers that could take bytes what they lost; others are told when they can again.
+    private func tellReadyOfGaps(_ slot: UInt32) {
+        let generation = channels.generation(of: slot)
+        var index = 0
+        while channels.generation(of: slot) == generation, unsafe index < Int(channels[slot].pointee.subscriberCount) {
+            guard let subscribers = unsafe channels[slot].pointee.subscribers else { return }
+            let connection = unsafe subscribers[index].connection
+            let flags = unsafe connections[connection].pointee.flags
+            if flags.contains(.hasGap) && !flags.contains(.blocked) {
+                // Takes the flag away, and may close the connection: then another one stands at its place.
+                tellGaps(connection)
+            } else {
+                index += 1
+            }
+        }
+    }
+
+    /// Tells the protocol of a connection what it lost since it was told last.
+    func tellGaps(_ slot: UInt32) {
+        let connection = unsafe connections[slot]
+        let generation = connections.generation(of: slot)
+        unsafe connection.pointee.flags.remove(.hasGap)
+        var next = unsafe connection.pointee.firstSubscription
+        while next != Connection.noSubscription {
+            let lost = unsafe subscriptions[next].pointee.lost
+            if lost == 0 {
+                next = unsafe subscriptions[next].pointee.next
+                continue
+            }
+            unsafe subscriptions[next].pointee.lost = 0
+            let name = unsafe channels[subscriptions[next].pointee.channel].pointee.name
+            name.retain()
+            let handler = unsafe handlers[Int(connection.pointee.handler)]
+            handler.missed(lost, space: name.space, name: name.key, Session(core: self, slot: slot))
+            name.release()
+            // It may have changed its subscriptions, or have been closed.
+            if connections.generation(of: slot) != generation { return }
+            next = unsafe connection.pointee.firstSubscription
+        }
     }
 }

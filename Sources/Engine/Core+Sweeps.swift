@@ -122,6 +122,7 @@ extension Core {
         unsafe connection.pointee.flags.remove(.blocked)
         if unsafe connection.pointee.phase == .joining { return }
         if unsafe limits.slowConsumerPolicy == .conflate && connection.pointee.phase == .open { conflate(slot) }
+        if unsafe connection.pointee.flags.contains(.hasGap) { tellGaps(slot) }
         markDirty(slot)
     }
 

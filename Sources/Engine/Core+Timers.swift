@@ -61,18 +61,24 @@ extension Core {
         case .joining:
             return
         case .closing, .lingering:
-            // When the node stops, a reader that still has to take something has as long as the node; and what the
-            // kernel holds already is not thrown away: it leaves after us.
-            let isOwed = unsafe isStopping && connection.pointee.flags.contains(.hasOutbox)
-            let limit = isOwed ? max(limits.closeSeconds, limits.drainSeconds) : limits.closeSeconds
-            let deadline = unsafe connection.pointee.phaseTick + seconds(limit)
-            if nowTick >= deadline { return terminate(slot, reason: .peerVanished, reset: !isStopping) }
+            let isOwed = unsafe connection.pointee.flags.contains(.hasOutbox)
+            let deadline = unsafe connection.pointee.phaseTick + seconds(closingSecondsMax(isOwed: isOwed))
+            // What the kernel holds already is not thrown away: it leaves after us, bounded by TCP_USER_TIMEOUT. Only
+            // a frame of which it holds a part is cut.
+            if nowTick >= deadline { return terminate(slot, reason: .peerVanished, reset: isOwed && !isStopping) }
             setTimer(slot, at: deadline)
         case .http:
             httpTimerFired(slot)
         case .open:
             openTimerFired(slot)
         }
+    }
+
+    /// How long a connection may take to close. A reader that still has to take something, a close frame at the least,
+    /// has as long as any slow reader; when the node stops, as long as the node.
+    private func closingSecondsMax(isOwed: Bool) -> Int {
+        if !isOwed { return limits.closeSeconds }
+        return max(limits.closeSeconds, isStopping ? limits.drainSeconds : limits.slowConsumerSeconds)
     }
 
     private func httpTimerFired(_ slot: UInt32) {

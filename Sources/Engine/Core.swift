@@ -107,7 +107,13 @@ final class HeldPublishes {
     var turnWindowTick: UInt32 = 0
     var isStopping = false
     var stopTick: UInt32 = 0
+    /// Everything it took in before the order to stop has its place; the others know.
+    var isQuiet = false
     var saidFarewell = false
+    /// False from some time after the order to stop: what peers send from then on has come too late.
+    var takesInput = true
+    /// Input waits until everybody was told that the node stops; then it is dropped, and requests are refused.
+    var holdsInput: Bool { !takesInput && !saidFarewell }
     /// Has nothing more to do of its own, and has told the others.
     var hasLeft = false
 

@@ -13,9 +13,13 @@ public protocol MessageHandler: AnyObject {
     func received(_ payload: ByteView, opcode: UInt8, _ session: Session)
 
     /// A subscription is in force: every message published from now on reaches the connection. Called once for each
-    /// `subscribe` that was answered with `.joining` or `.already`, possibly before that call returns; one that came
-    /// while an earlier one still waits shares its call.
+    /// `subscribe` that was answered with `.joining` or `.already`, possibly before that call returns.
     func joined(space: UInt16, name: ByteView, _ session: Session)
+
+    /// A slow reader has lost `count` messages of a channel (policies `skip` and `conflate`). What is sent now comes
+    /// behind the last message before the gap, and before the first behind it. At most once for each gap, and only
+    /// when the peer takes bytes again.
+    func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session)
 
     /// Nothing came for `Liveness.pingAfterSeconds`: ask the peer for a sign of life.
     func ping(_ session: Session)
@@ -26,6 +30,11 @@ public protocol MessageHandler: AnyObject {
 
     /// The connection is gone; its subscriptions are too. The last call for it.
     func closed(_ session: Session)
+}
+
+extension MessageHandler {
+    /// For protocols that have no word for it.
+    public func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {}
 }
 
 /// What a close frame says.

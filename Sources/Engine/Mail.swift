@@ -71,6 +71,8 @@ final class MailCall: Sendable {
     nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
     /// Workers that have left, or never came.
     private let leftCount = Atomic<Int>(0)
+    /// Workers that were told to stop and whose publishes all have their place.
+    private let quietCount = Atomic<Int>(0)
 
     init(workerCount: Int, hash: SipHash, socketKey: SipHash) {
         self.workerCount = workerCount
@@ -129,6 +131,15 @@ final class MailCall: Sendable {
         if leftCount.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue < workerCount { return }
         for worker in 0..<workerCount { wake(worker) }
     }
+
+    /// Says that what one more worker took in before it was told to stop has its place, so that the deliveries of it
+    /// are in the mailboxes. The last one wakes the others.
+    func becomeQuiet() {
+        if quietCount.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue < workerCount { return }
+        for worker in 0..<workerCount { wake(worker) }
+    }
+
+    var areAllQuiet: Bool { quietCount.load(ordering: .acquiring) >= workerCount }
 
     var haveAllLeft: Bool { leftCount.load(ordering: .acquiring) >= workerCount }
 

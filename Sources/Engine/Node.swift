@@ -80,6 +80,7 @@ public final class Node: Sendable {
             if result != 0 {
                 unsafe Unmanaged<WorkerStart>.fromOpaque(box).release()
                 report(index, .failure(.system(call: "pthread_create", errno: result)))
+                exchange.becomeQuiet()
                 exchange.leave()
             } else {
                 threads.withLock { $0.append(thread) }
@@ -132,6 +133,7 @@ public final class Node: Sendable {
             }
         } catch {
             report(index, .failure(error))
+            exchange.becomeQuiet()
             exchange.leave()
         }
         close(configuration.listeners[index])

@@ -78,7 +78,8 @@ enum TokenOperation {
         // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which
         // was in the mailbox before these completions came.
         isBehindOnMail = !readMail()
-        readCompletions(count)
+        let hasMoreInput = readCompletions(count)
+        core.mayEndInput(hasMoreInput: hasMoreInput)
         applyCommands()
         core.postAll()
         fireTimers()
@@ -93,7 +94,9 @@ enum TokenOperation {
     /// How long the kernel may wait for something to happen, in nanoseconds; 0 while there is work.
     private func beforeSleep() -> Int64 {
         if unsafe core.hasWork || batch != nil { return 0 }
-        if hasDeferred { return isHeldBack && !isBehindOnMail ? WorkerLoop.heldBackNanoseconds : 0 }
+        if hasDeferred && !core.holdsInput {
+            return isHeldBack && !isBehindOnMail ? WorkerLoop.heldBackNanoseconds : 0
+        }
         if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
         let idleTicks: UInt32 = core.isStopping ? 1 : 4 * Clock.ticksPerSecond
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
@@ -109,7 +112,7 @@ enum TokenOperation {
     private static var heldBackNanoseconds: Int64 { 100_000 }
 
     /// Whether new input would only pile up, in a log of ours or in the mailbox of another worker; or overtake mail.
-    private var isHeldBack: Bool { core.isPressed || mailboxesAreFull || isBehindOnMail }
+    private var isHeldBack: Bool { core.isPressed || mailboxesAreFull || isBehindOnMail || core.holdsInput }
 
     /// Looks at the other workers' mailboxes; once a turn, for their counts are other processors' memory.
     private mutating func lookAtMailboxes() {
@@ -122,13 +125,16 @@ enum TokenOperation {
 
     // MARK: Completions
 
-    private mutating func readCompletions(_ count: Int) {
+    /// Whether there was input, so that there may be more.
+    private mutating func readCompletions(_ count: Int) -> Bool {
         lookAtMailboxes()
+        var hadInput = hasDeferred
         if hasDeferred { readDeferred() }
         var index = 0
         while index < count {
             let completion = unsafe completions[index]
             index += 1
+            if completion.kind == .received { hadInput = true }
             if completion.kind == .received && (hasDeferred || isHeldBack) {
                 core.counters.inputDeferred += 1
                 deferred.append(completion)
@@ -136,6 +142,7 @@ enum TokenOperation {
                 read(completion)
             }
         }
+        return hadInput
     }
 
     private mutating func readDeferred() {
@@ -269,6 +276,12 @@ enum TokenOperation {
             backend.stopAccepting()
         }
         core.counters.blockBytes = UInt64(core.pool.outstandingBytes)
+        if unsafe core.mayTakeLeave(hasOpenMail: batch != nil) {
+            // Sockets first: what they sent meanwhile is dropped. Requests that wait are refused with a status.
+            core.sayGoodbyeToSockets()
+            readDeferred()
+            core.sayGoodbyeToRequests()
+        }
         return core.advanceStop()
     }
 }

@@ -51,6 +51,8 @@ extension RealtimeConfiguration {
         // gets the names of this node, so that its own page may connect.
         let isOwn = realtime.allowedOrigins.isEmpty && realtime.mode == .raw
         allowedOrigins = isOwn ? settings.ownOrigins : realtime.allowedOrigins
+        pingIntervalSeconds = realtime.pingIntervalSeconds
+        pongTimeoutSeconds = realtime.pongTimeoutSeconds
         broadcastSecret = realtime.secret?.revealed
         allowUnauthenticatedBroadcast = realtime.allowsPublishingWithoutSecret
     }

@@ -19,15 +19,19 @@ final class NodeRouter: Router {
     private let page: [UInt8]
     private let metrics: MetricsPage
 
-    /// Bytes of one message on `/echo`, as the conformance suite needs them.
-    static let echoMessageBytesMax = 16 << 20
     /// Silence on `/echo` before a ping, and the time to answer it.
     private static let echoLiveness = Liveness(pingAfterSeconds: 60, answerWithinSeconds: 30)
+    /// Bytes of one message on `/echo`.
+    private let echoMessageBytesMax: Int
 
-    init(pusher: PusherFront, realtime: RealtimeFront?, echoes: Bool, page: [UInt8], metrics: MetricsPage) {
+    init(
+        pusher: PusherFront, realtime: RealtimeFront?, echoes: Bool, echoMessageBytesMax: Int, page: [UInt8],
+        metrics: MetricsPage
+    ) {
         self.pusher = pusher
         self.realtime = realtime
         self.echoes = echoes
+        self.echoMessageBytesMax = echoMessageBytesMax
         self.page = page
         self.metrics = metrics
     }
@@ -37,7 +41,7 @@ final class NodeRouter: Router {
         if let realtime, realtime.owns(head) { return realtime.upgrade(head) }
         if echoes && head.path == "/echo" {
             return .accept(
-                handler: HandlerIndex.echo, state: SessionState(), messageBytesMax: NodeRouter.echoMessageBytesMax,
+                handler: HandlerIndex.echo, state: SessionState(), messageBytesMax: echoMessageBytesMax,
                 liveness: NodeRouter.echoLiveness)
         }
         return .refuse(status: 404, text: "Not found.")

@@ -27,7 +27,8 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     let opened: (descriptors: [Int32], port: UInt16)
     do throws(TransportError) {
         let address = ListenAddress(host: settings.host, port: UInt16(clamping: settings.port))
-        opened = try Listener.open(address, count: workerCount)
+        opened = try Listener.open(
+            address, count: workerCount, unacknowledgedSeconds: settings.limits.unacknowledgedSeconds)
     } catch {
         log.error("cannot listen", ["error": .text(error.description)])
         return EXIT_FAILURE
@@ -98,6 +99,7 @@ private func nodeConfiguration(
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled
     let echoes = settings.echo
+    let echoMessageBytesMax = settings.limits.echoMessageBytesMax
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
         backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, pusher: pusher)
@@ -107,8 +109,8 @@ private func nodeConfiguration(
         let front =
             isRealtime ? RealtimeFront(realtime, handler: realtimeHandler, handlerIndex: HandlerIndex.realtime) : nil
         let router = NodeRouter(
-            pusher: PusherFront(pusher, handlerIndex: HandlerIndex.pusher), realtime: front, echoes: echoes, page: page,
-            metrics: metrics)
+            pusher: PusherFront(pusher, handlerIndex: HandlerIndex.pusher), realtime: front, echoes: echoes,
+            echoMessageBytesMax: echoMessageBytesMax, page: page, metrics: metrics)
         return WorkerProtocols(handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router)
     }
     var configuration = NodeConfiguration(makeProtocols: handlers)

@@ -21,6 +21,7 @@ struct Layers {
         checkTogether()
         warnOfUnknownVariables()
         warnOfOpenDoors()
+        warnOfHiddenGaps()
         return configuration
     }
 
@@ -52,11 +53,12 @@ struct Layers {
             }
             let missing = found.prefix(identity.count).filter { $0.1 == nil }.map(\.0.key)
             let isEmbedded = index == 0 && missing.count == identity.count
-            if index > 0, found.allSatisfy({ $0.1 == nil }), items.isEmpty { continue }
+            let line = file.flatMap { index < $0.appLines.count ? "\($0.path):\($0.appLines[index]): " : nil }
+            if index > 0, line == nil, found.allSatisfy({ $0.1 == nil }) { continue }
             if !isEmbedded, !missing.isEmpty {
                 problems.append(
                     SettingsProblem(
-                        "application \(index + 1) has no \(missing.joined(separator: ", no ")); "
+                        "\(line ?? "")application \(index + 1) has no \(missing.joined(separator: ", no ")); "
                             + "it needs all of id, key and secret"))
             }
             var app = isEmbedded ? AppSettings.embedded : AppSettings()
@@ -141,6 +143,13 @@ struct Layers {
                 problems.append(SettingsProblem("two applications have the \(name) \(app[keyPath: path])"))
             }
         }
+        let realtime = settings.realtime
+        if realtime.pongTimeoutSeconds <= realtime.pingIntervalSeconds {
+            problems.append(
+                SettingsProblem(
+                    "realtime.pong_timeout_seconds is \(realtime.pongTimeoutSeconds); it must be more than "
+                        + "realtime.ping_interval_seconds, which is \(realtime.pingIntervalSeconds)"))
+        }
         let ofApps = settings.apps.map(\.messageBytesMax)
         let largest = ([settings.realtime.messageBytesMax, settings.requestBytesMax] + ofApps).max() ?? 0
         if settings.limits.logBytesMax < 2 * largest {
@@ -162,6 +171,16 @@ struct Layers {
             let hint = nearest(to: name, in: known).map { "; did you mean \($0)?" } ?? ""
             configuration.warnings.append("\(name) is set, but there is no such setting\(hint)")
         }
+    }
+
+    /// Raw mode has no word for messages that a slow reader lost.
+    private mutating func warnOfHiddenGaps() {
+        let settings = configuration.settings
+        let isTold = settings.limits.slowConsumerPolicy == .close || settings.realtime.mode == .envelope
+        if !settings.realtime.isEnabled || isTold { return }
+        configuration.warnings.append(
+            "slow readers of /ws in raw mode are not told what they lose under limits.slow_consumer_policy = "
+                + "\(settings.limits.slowConsumerPolicy.rawValue)")
     }
 
     /// Switches that are dangerous on an address that others reach.

@@ -13,6 +13,8 @@ public struct Limits: Sendable, Equatable {
     public var blockBytesMax = 256 << 20
     /// Bytes of replies that wait for one connection.
     public var outboxBytesMax = 1 << 20
+    /// Bytes of one message on `/echo`.
+    public var echoMessageBytesMax = 16 << 20
     /// Batches of mail from other workers that wait for one worker.
     public var mailBatchesMax = 256
     /// What happens to a reader that its channel's log has overtaken.
@@ -33,6 +35,8 @@ public struct Limits: Sendable, Equatable {
     public var controlFramesPerSecond = 5
     /// Seconds that a peer has to answer a close frame.
     public var closeSeconds = 2
+    /// Seconds that sent bytes may stay unacknowledged by the peer's kernel.
+    public var unacknowledgedSeconds = 60
     /// Seconds that a stopping node gives its connections.
     public var drainSeconds = 10
 

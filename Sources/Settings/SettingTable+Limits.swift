@@ -31,9 +31,14 @@ extension SettingTable {
         SettingRow(
             "limits.outbox_bytes_max", \.limits.outboxBytesMax, .bytes(4 * 1_024...1 << 30),
             unit: "bytes per connection",
-            "Replies that wait for a connection that does not read.",
+            "Replies that wait for a connection that does not read; at least twice its largest message.",
             cost: "Up to this much for each connection that asks and does not read.",
             reached: "The connection is closed, with the reason outboxFull."),
+        SettingRow(
+            "limits.echo_message_bytes_max", \.limits.echoMessageBytesMax, .bytes(1_024...256 << 20), unit: "bytes",
+            "The largest message that /echo sends back.",
+            cost: "Up to twice this much waits for each connection that sends to /echo and does not read.",
+            reached: "The connection is closed with 1009."),
         SettingRow(
             "limits.mail_batches_max", \.limits.mailBatchesMax, .integer(2...1 << 20), unit: "batches per worker",
             "Mail from other workers that waits for one worker.", cost: "The messages in it.",
@@ -56,12 +61,12 @@ extension SettingTable {
         SettingRow(
             "limits.slow_consumer_policy", \.limits.slowConsumerPolicy, .choice,
             "What happens to a reader that a channel's log has overtaken.", cost: "Nothing by itself.",
-            reached: "close ends the connection; skip goes on with the newest message and counts what was lost; "
-                + "conflate then keeps only the newest message for it."),
+            reached: "close ends the connection; skip goes on with the newest message and tells the reader how many it "
+                + "lost, except on /ws in raw mode; conflate then keeps only the newest message for it."),
         SettingRow(
             "limits.slow_consumer_seconds", \.limits.slowConsumerSeconds, .integer(1...3_600), unit: "seconds",
             "How long a reader may take nothing of what is sent to it.", cost: "A send in flight for as long.",
-            reached: "The connection is closed, with the reason slowConsumer."),
+            reached: "The connection is closed, with the reason slowConsumer; it has as long again to read why."),
         SettingRow(
             "limits.head_seconds", \.limits.headSeconds, .integer(1...3_600), unit: "seconds",
             "The time from accepting a connection to the end of its request.",
@@ -77,9 +82,14 @@ extension SettingTable {
             reached: "The connection is closed with 1008."),
         SettingRow(
             "limits.close_seconds", \.limits.closeSeconds, .integer(1...3_600), unit: "seconds",
-            "The time that a peer has to answer a close frame.",
+            "The time that a peer has to answer a close frame, once that has left.",
             cost: "A closing connection holds its slot for as long.",
-            reached: "The connection is cut."),
+            reached: "TCP is ended; what the kernel holds still leaves, for limits.unacknowledged_seconds."),
+        SettingRow(
+            "limits.unacknowledged_seconds", \.limits.unacknowledgedSeconds, .integer(1...3_600), unit: "seconds",
+            "How long sent bytes may stay unacknowledged by the peer's kernel (TCP_USER_TIMEOUT).",
+            cost: "A peer that has gone without a word, and to which something was sent, holds its slot for as long.",
+            reached: "The kernel ends the connection, with the reason peerReset."),
         SettingRow(
             "limits.drain_seconds", \.limits.drainSeconds, .integer(0...3_600), unit: "seconds",
             "The time that a stopping node gives its connections to take what waits for them.",

@@ -58,6 +58,14 @@ public enum SettingTable {
             "The largest message of a client on /ws; 64 KiB unless set where clients may publish.",
             cost: "Memory of one message for each connection that sends one in pieces.",
             reached: "The connection is closed with 1009."),
+        SettingRow(
+            "realtime.ping_interval_seconds", \.realtime.pingIntervalSeconds, .integer(1...86_400), unit: "seconds",
+            "The time from a client's pong to the next ping of the node, on /ws."),
+        SettingRow(
+            "realtime.pong_timeout_seconds", \.realtime.pongTimeoutSeconds, .integer(2...86_401), unit: "seconds",
+            "How long a client of /ws may send no pong, whatever else it sends; more than the ping interval.",
+            cost: "A dead connection holds its slot for as long.",
+            reached: "The connection is closed with 1001, with the reason pongTimeout."),
         SettingRow("log.level", \.logLevel, .choice, "The least important lines that are written."),
         SettingRow(
             "log.format", \.logFormat, .choice,

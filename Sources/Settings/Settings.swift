@@ -126,6 +126,10 @@ public struct RealtimeSettings: Sendable, Equatable {
     public var allowedOrigins: [String] = []
     /// Bytes of one message of a client.
     public var messageBytesMax = 512
+    /// Seconds from one pong of a client to the next ping.
+    public var pingIntervalSeconds = 54
+    /// Seconds without a pong after which a client is closed.
+    public var pongTimeoutSeconds = 60
 
     public init() {}
 

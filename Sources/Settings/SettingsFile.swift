@@ -18,6 +18,8 @@ struct SettingsFile {
     private(set) var node: [Item] = []
     /// What stands in each `[[apps]]`, in their order.
     private(set) var apps: [[Item]] = []
+    /// The line of each `[[apps]]`.
+    private(set) var appLines: [Int] = []
 
     /// The largest file that is read, bytes. A configuration is far smaller; a device or a log given by mistake is
     /// not read whole.
@@ -45,6 +47,7 @@ struct SettingsFile {
                     guard let app = list[index].table else {
                         throw SettingsProblem("\(path):\(lines.line(of: key)): apps must be written as [[apps]]")
                     }
+                    appLines.append(lines.line(of: "apps.\(index)"))
                     apps.append(Self.items(of: app, under: "", lines: lines, prefix: "apps.\(index)."))
                 }
             } else if let inner = value.table {

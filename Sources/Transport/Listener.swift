@@ -30,13 +30,12 @@ public enum Listener {
     public static let backlog: Int32 = 4096
     /// Seconds of silence before the kernel probes, between probes, and how many it sends.
     private static let keepaliveSeconds: (idle: Int32, interval: Int32, count: Int32) = (60, 15, 4)
-    /// Sent data that is not acknowledged for so long ends the connection, in milliseconds.
-    private static let userTimeoutMilliseconds: Int32 = 60_000
 
     /// Makes `count` sockets that listen on the same address; with more than one the kernel spreads connections over
-    /// them (SO_REUSEPORT). Owned by the caller. Returns them and the port.
+    /// them (SO_REUSEPORT). Owned by the caller. Returns them and the port. Sent data that is not acknowledged for
+    /// `unacknowledgedSeconds` ends a connection.
     public static func open(
-        _ address: ListenAddress, count: Int
+        _ address: ListenAddress, count: Int, unacknowledgedSeconds: Int
     ) throws(TransportError) -> (descriptors: [Int32], port: UInt16) {
         var hints = unsafe addrinfo()
         unsafe hints.ai_family = AF_UNSPEC
@@ -69,6 +68,9 @@ public enum Listener {
             for _ in 0..<max(count, 1) {
                 let descriptor = try makeSocket(family, address, &storage, length, shared: true)
                 descriptors.append(descriptor)
+                // The kernel takes milliseconds in 32 bits.
+                let milliseconds = Int32(min(max(unacknowledgedSeconds, 1), Int(Int32.max) / 1000)) * 1000
+                set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
                 if listen(descriptor, backlog) != 0 { throw .system(call: "listen", address: address, errno: errno) }
             }
         } catch {
@@ -91,7 +93,6 @@ public enum Listener {
         set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, keepaliveSeconds.idle)
         set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, keepaliveSeconds.interval)
         set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, keepaliveSeconds.count)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, userTimeoutMilliseconds)
         let bound = unsafe withUnsafePointer(to: &storage) {
             unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(descriptor, $0, length) }
         }

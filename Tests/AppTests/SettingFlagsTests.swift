@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["start", "--port", "x"], 64), (["config", "--backend", "kqueue"], 64),
+        (["start", "--port", "x"], 64), (["start", "--port", "-1"], 64), (["config", "--backend", "kqueue"], 64),
         (["start", "--config", "/nonexistent/clarion.toml"], 78),
     ])
     func aWrongValueEndsTheCommandBeforeItStarts(_ arguments: [String], _ status: Int) throws {

@@ -266,7 +266,8 @@ def test_ping_flood(node: Node) -> None:
         numbers = [int(f.payload) for f in before]
         assert numbers == sorted(numbers)
     wait_until(lambda: node.metrics().closes("controlFlood") == count + 1, "it is counted")
-    assert node.resident_bytes() - memory < ceiling(MIB)
+    # Receive buffers that were never touched before count too: 2 MiB.
+    assert node.resident_bytes() - memory < ceiling(3 * MIB)
 
 
 def test_pong_flood(node: Node) -> None:

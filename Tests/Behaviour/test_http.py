@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from conftest import ONE_OF_EACH, is_sanitized
+from conftest import MANY_OF_EACH, ONE_OF_EACH, is_sanitized
 from harness import frames
 from harness.client import RawSocket, wait_until
+from harness.horde import Horde
 from harness.node import USUAL, Node, Variant
 from harness.pusher import dumps, signed_target
 
@@ -114,6 +115,31 @@ def test_silent_connections(every_node: list[Node]) -> None:
             assert rest == b"" or rest.startswith(b"HTTP/1.1 408 "), rest
             connection.close()
         wait_until(lambda: node.metrics().closes("headTimeout") >= before[id(node)][1] + 1000, f"{node}: they are counted")
+
+
+HORDE = 10_000
+
+
+@pytest.mark.variants(MANY_OF_EACH)
+def test_row_1_1_silent_horde(start, variant: Variant) -> None:
+    """1.1: ten thousand connect and say nothing. Each costs at most 1 KiB; others are served; at the deadline all are ended, counted."""
+    if is_sanitized():
+        pytest.skip("a sanitizer makes ten thousand too slow")
+    node = start(USUAL.with_environment(CLARION_LIMITS_HEAD_SECONDS="6"), variant)
+    with node.echo() as client:
+        assert client.is_alive()
+    before = node.resident_bytes()
+    with node.echo() as client:
+        horde = Horde(node, HORDE, "silent")
+        for number in range(100):
+            client.text(f"others go on {number}")
+            client.expect(frames.TEXT, f"others go on {number}".encode())
+        grown = node.resident_bytes() - before
+        assert grown <= HORDE << 10, f"{grown // HORDE} bytes for each"
+        horde.expect(f"ended {HORDE}")
+        assert client.is_alive()
+    wait_until(lambda: node.metrics().closes("headTimeout") == HORDE, "they are counted")
+    node.stop_clean()
 
 
 @pytest.mark.settings(QUICK)

@@ -7,14 +7,14 @@ import re
 import pytest
 
 from harness import frames
-from harness.client import WebSocket, upgrade_request, wait_until
+from harness.client import RawSocket, WebSocket, upgrade_request, wait_until
 from harness.frames import CONTINUATION, PING, TEXT, frame
-from harness.node import GOOD_ORIGIN, USUAL, Node
+from harness.node import GOOD_ORIGIN, REPOSITORY, USUAL, Node
 from harness.pusher import PusherClient, api, trigger
 
 REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "messageTooBig", "tooManyFragments",
-           "messageTimeout", "controlFlood", "unsupportedData", "policy", "rateLimited", "originRefused", "unknownApplication", "applicationFull",
-           "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "shutdown", "internalError"]
+           "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull",
+           "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "shutdown"]
 
 
 def test_format(node: Node) -> None:
@@ -183,8 +183,7 @@ PROVOKED = {"peerClosed": provoke_peer_closed, "peerVanished": provoke_peer_vani
             "messageTooBig": provoke_message_too_big, "tooManyFragments": provoke_too_many_fragments, "controlFlood": provoke_control_flood,
             "unsupportedData": provoke_unsupported_data, "originRefused": provoke_origin_refused, "unknownApplication": provoke_unknown_application,
             "badProtocolVersion": provoke_bad_protocol_version}
-"""The others need time or settings of their own and are checked where they are provoked: messageTimeout, slowConsumer, pongTimeout,
-headTimeout, rateLimited, applicationFull, outboxFull, nodeFull."""
+"""Reasons that the usual settings can provoke at once."""
 
 
 @pytest.mark.parametrize("reason", PROVOKED)
@@ -201,13 +200,82 @@ def test_reasons(node: Node, reason: str) -> None:
         assert after.closes(reason) == before.closes(reason) + 1
 
 
+STRICT = USUAL.with_environment(
+    CLARION_LIMITS_HEAD_SECONDS="1", CLARION_LIMITS_IDLE_SECONDS="1", CLARION_LIMITS_MESSAGE_SECONDS="1", CLARION_LIMITS_CLOSE_SECONDS="1",
+    CLARION_LIMITS_SLOW_CONSUMER_SECONDS="2", CLARION_LIMITS_OUTBOX_BYTES_MAX="4096", CLARION_LIMITS_ECHO_MESSAGE_BYTES_MAX=str(64 << 10),
+    CLARION_APP2_ID="2", CLARION_APP2_KEY="rated", CLARION_APP2_SECRET="s", CLARION_APP2_RATE_LIMIT_ENABLED="true",
+    CLARION_APP2_RATE_LIMIT_MAX_ATTEMPTS="1", CLARION_APP2_RATE_LIMIT_TERMINATE="true",
+    CLARION_APP3_ID="3", CLARION_APP3_KEY="full", CLARION_APP3_SECRET="s", CLARION_APP3_MAX_CONNECTIONS="0",
+    CLARION_APP4_ID="4", CLARION_APP4_KEY="lively", CLARION_APP4_SECRET="s", CLARION_APP4_PING_INTERVAL_SECONDS="1")
+TINY = dict(receive_buffer=4096, segment=536)
+
+
+def begin_idle(node: Node) -> RawSocket:
+    connection = node.send(b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.read_response().status == 200
+    return connection
+
+
+def begin_message(node: Node) -> WebSocket:
+    client = open_echo(node)
+    client.send(frame(TEXT, "x" * 100)[:50])
+    return client
+
+
+def begin_not_reading(node: Node) -> WebSocket:
+    client = PusherClient(node, **TINY)
+    client.subscribe("calm")
+    for _ in range(25):
+        assert trigger(node, "calm", data="x" * 4000).status == 200
+    return client
+
+
+def begin_not_reading_replies(node: Node) -> WebSocket:
+    client = node.echo(**TINY)
+    client.send_until_blocked(frame(frames.BINARY, b"x" * 60_000), 40 << 20)
+    return client
+
+
+def begin_too_many_messages(node: Node) -> WebSocket:
+    client = PusherClient(node, key="rated")
+    client.send(frame(TEXT, '{"event":"pusher:ping"}') * 2)
+    return client
+
+
+SLOWLY_PROVOKED = {"headTimeout": lambda node: node.raw(), "idle": begin_idle, "messageTimeout": begin_message, "slowConsumer": begin_not_reading,
+                   "outboxFull": begin_not_reading_replies, "rateLimited": begin_too_many_messages,
+                   "applicationFull": lambda node: PusherClient(node, key="full", establish=False),
+                   "pongTimeout": lambda node: PusherClient(node, key="lively")}
+"""Reasons that need time or settings of their own."""
+
+
+@pytest.mark.settings(STRICT)
+def test_reasons_that_take_time(every_node: list[Node]) -> None:
+    """All provoked together, on all nodes: each is counted, once."""
+    before = [node.metrics() for node in every_node]
+    kept = [begin(node) for node in every_node for begin in SLOWLY_PROVOKED.values()]
+    for node, first in zip(every_node, before):
+        for reason in SLOWLY_PROVOKED:
+            wait_until(lambda: node.metrics().closes(reason) == first.closes(reason) + 1, f"{node}: {reason} is counted, once")
+    assert kept
+
+
+def test_every_reason_is_provoked() -> None:
+    """No reason that nothing causes: each case of the enum is provoked by a test."""
+    source = (REPOSITORY / "Sources" / "Engine" / "CloseReason.swift").read_text()
+    reasons = re.findall(r"^    case (\w+)$", source, re.M)
+    assert sorted(reasons) == sorted(REASONS)
+    # nodeFull: test_node_full below. shutdown: nobody can ask a node that stops; ScriptedClosingTests.stoppingLetsEverythingLeave.
+    assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, "nodeFull", "shutdown"])
+
+
 FULL = USUAL.with_environment(CLARION_LIMITS_CONNECTIONS_MAX="20", CLARION_LIMITS_SUBSCRIPTIONS_PER_CONNECTION_MAX="5")
 
 
 @pytest.mark.settings(FULL)
 def test_node_full(node: Node) -> None:
     """At its most connections the node refuses or delays, counts it, and takes new ones when places are free."""
-    refused = node.metrics().value("accepts_refused")
+    refused, full = node.metrics().value("accepts_refused"), node.metrics().closes("nodeFull")
     clients: list[WebSocket] = []
     most = 20 * node.variant.workers
     for _ in range(most + 60):
@@ -222,7 +290,8 @@ def test_node_full(node: Node) -> None:
 
     def reading() -> bool:
         try:
-            return node.metrics().value("accepts_refused") > refused
+            metrics = node.metrics()
+            return metrics.value("accepts_refused") - refused == metrics.closes("nodeFull") - full > 0
         except (EOFError, OSError):
             return False
 

@@ -43,6 +43,27 @@ struct ScriptedChannelsTests {
         #expect(node.cores[0].counters.unheard == 1)
     }
 
+    /// Asked for again before the home has answered: each asking has its answer, unless it leaves on the first.
+    @Test(arguments: [0, 1], [false, true])
+    func subscribingAgainBeforeTheHomeAnswers(_ home: Int, _ leaves: Bool) throws {
+        let node = try ScriptedNode(ScriptedNode.Plan(workerCount: 2))
+        let name = node.names(homes: [home])[0]
+        let clients = [node.connect(0), node.connect(0)]
+        if leaves {
+            node.workers[0].handler.whenJoined = { name, session in
+                _ = session.unsubscribe(space: 0, name: ByteView(of: name))
+            }
+        }
+        for _ in 0..<3 { clients[0].send("S \(name)") }
+        clients[1].send("S \(name)")
+        #expect(node.settle())
+        // On the home's own worker each asking is answered at once, so leaving makes the next a new one.
+        #expect(clients[0].takeTexts().count == (leaves && home == 1 ? 1 : 3))
+        #expect(clients[1].takeTexts() == ["J \(name)"])
+        #expect(node.cores[0].subscriptions.count == (leaves ? 0 : 2))
+        node.checkAgreement()
+    }
+
     @Test(arguments: [1, 3])
     func theSenderIsLeftOut(_ workerCount: Int) throws {
         let node = try ScriptedNode(ScriptedNode.Plan(workerCount: workerCount))
@@ -186,7 +207,7 @@ struct ScriptedChannelsTests {
             let node = try ScriptedNode(ScriptedNode.Plan(workerCount: workerCount))
             let names = node.names(homes: [workerCount - 1])
             let clients = (0..<3).map { _ in node.connect(0) }
-            node.workers[0].handler.whenJoined = { _, session in session.close(.policy, code: 4000) }
+            node.workers[0].handler.whenJoined = { _, session in session.close(.rateLimited, code: 4000) }
             for client in clients { client.send("S \(names[0])") }
             #expect(node.settle())
             for client in clients {

@@ -43,7 +43,7 @@ struct ScriptedClosingTests {
         client.read()
         #expect(client.closeFrame?.payload == [])
         node.pass(seconds: 3)
-        #expect(node.settle() && client.peer.isClosed && client.peer.isReset)
+        #expect(node.settle() && client.peer.isClosed && !client.peer.isReset)
         #expect(node.leftovers == [] && closedCount(node, .peerClosed) == 1)
     }
 
@@ -74,7 +74,7 @@ struct ScriptedClosingTests {
         #expect(node.settle() && client.peer.hasSeenEnd)
         client.peer.end()
         #expect(node.settle() && client.peer.isClosed && !client.peer.isReset)
-        #expect(node.leftovers == [] && closedCount(node, .policy) == 1)
+        #expect(node.leftovers == [] && closedCount(node, .rateLimited) == 1)
     }
 
     @Test
@@ -84,8 +84,9 @@ struct ScriptedClosingTests {
         client.send("C")
         #expect(node.settle())
         node.pass(seconds: 3)
-        #expect(node.settle() && client.peer.isClosed && client.peer.isReset)
-        #expect(node.leftovers == [] && closedCount(node, .policy) == 1)
+        // Without RST: a close frame that the peer's kernel has not got yet still comes.
+        #expect(node.settle() && client.peer.isClosed && !client.peer.isReset)
+        #expect(node.leftovers == [] && closedCount(node, .rateLimited) == 1)
     }
 
     @Test
@@ -96,7 +97,7 @@ struct ScriptedClosingTests {
         #expect(node.settle())
         client.peer.end()
         #expect(node.settle() && client.peer.isClosed)
-        #expect(node.leftovers == [] && closedCount(node, .policy) == 1)
+        #expect(node.leftovers == [] && closedCount(node, .rateLimited) == 1)
     }
 
     @Test
@@ -110,7 +111,7 @@ struct ScriptedClosingTests {
         #expect(client.closeFrame?.closeCode == 4000 && client.peer.hasSeenEnd)
         client.peer.end()
         #expect(node.settle())
-        #expect(node.leftovers == [] && closedCount(node, .policy) == 1)
+        #expect(node.leftovers == [] && closedCount(node, .rateLimited) == 1)
     }
 
     @Test
@@ -296,6 +297,100 @@ struct ScriptedClosingTests {
             #expect(reader.texts.map { $0.prefix(2) } == (0..<30).map { "\($0) ".prefix(2) }, "seed \(seed)")
             #expect(reader.closeFrame?.closeCode == 4001 && publisher.closeFrame?.closeCode == 4001)
             #expect(http.isClosed && node.leftovers.isEmpty, "seed \(seed): \(node.leftovers)")
+            #expect(closedCount(node, .shutdown) == 3, "seed \(seed)")
         }
+    }
+
+    /// What an application was told is published reaches every reader before the reader is told that the node stops,
+    /// whichever worker took it in, ordered it, or has the reader. Requests that came too late are refused.
+    @Test(arguments: 1...40)
+    func stoppingLosesNothingThatWasAnswered(_ seed: Int) throws {
+        let plan = ScriptedNode.Plan(workerCount: 4)
+        let node = try ScriptedNode(plan, seed: UInt64(seed))
+        let names = node.names(homes: [0, 1, 2, 3])
+        let readers = (0..<4).map { node.connect($0) }
+        for reader in readers { for name in names { reader.send("S \(name)") } }
+        #expect(node.settle())
+        for reader in readers { _ = reader.takeTexts() }
+        var answers = [String](repeating: "", count: 4)
+        let publishers = (0..<4).map { node.workers[$0].kernel.connect() }
+        var hasStopped = [false, false, false, false]
+        var turns = 0
+        while !node.workers.allSatisfy({ $0.isDone }) && turns < 20_000 {
+            if turns < 60 {
+                let number = node.random.below(4)
+                let body = "\(names[node.random.below(4)]) \(turns)"
+                publishers[number].write(
+                    "POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+            } else if turns % 3 == 0, let next = hasStopped.firstIndex(of: false) {
+                hasStopped[next] = true
+                node.exchange.post(Mail(.stop), to: next)
+            }
+            node.turnAny()
+            turns += 1
+            for (index, publisher) in publishers.enumerated() {
+                answers[index] += String(decoding: publisher.takeReceived(), as: UTF8.self)
+                if publisher.hasSeenEnd && !publisher.isClosed { publisher.end() }
+            }
+            for reader in readers {
+                reader.read()
+                if reader.hasAnswered && reader.peer.hasSeenEnd { reader.peer.end() }
+                if reader.closeFrame != nil && !reader.hasAnswered && !reader.peer.isClosed { reader.answerClose() }
+            }
+        }
+        #expect(node.workers.allSatisfy { $0.isDone } && node.leftovers == [])
+        let taken = answers.reduce(0) { $0 + $1.components(of: "HTTP/1.1 200") }
+        #expect(taken > 0)
+        for reader in readers {
+            #expect(reader.texts.count >= taken, "\(taken) were answered")
+            #expect(Set(reader.texts).count == reader.texts.count && reader.closeFrame?.closeCode == 4001)
+            #expect(reader.texts == readers[0].texts || Set(reader.texts) == Set(readers[0].texts))
+        }
+    }
+
+    /// Row 4.1: a reader that was cut sees why when it reads again, also later than the time of an ordinary close.
+    @Test(arguments: [true, false])
+    func aReaderThatWasCutHasAsLongAsAnySlowOneToReadWhy(_ resumes: Bool) throws {
+        let node = try node {
+            $0.limits.logBytesMax = 4096
+            $0.limits.slowConsumerSeconds = 20
+            $0.socketBytes = 1024...1024
+        }
+        let publisher = node.connect(0)
+        let slow = node.connect(0)
+        slow.send("S a")
+        #expect(node.settle())
+        _ = slow.takeTexts()
+        slow.peer.readsAlways = false
+        for number in 0..<100 { publisher.send("P a \(number) \(String(repeating: "x", count: 100))") }
+        _ = node.settle()
+        #expect(node.workers[0].handler.farewells == [.slowConsumer])
+        node.pass(seconds: 15)
+        _ = node.settle()
+        #expect(!slow.peer.isClosed)
+        if resumes {
+            slow.peer.readsAlways = true
+            #expect(node.settle())
+            slow.read()
+            #expect(slow.closeFrame?.closeCode == 4001 && slow.rest == [] && slow.faults == [])
+            node.pass(seconds: 3)
+        } else {
+            node.pass(seconds: 6)
+        }
+        #expect(node.settle() && slow.peer.isClosed && slow.peer.isReset == !resumes)
+        #expect(closedCount(node, .slowConsumer) == 1)
+    }
+}
+
+extension String {
+    /// How often `part` stands in it.
+    fileprivate func components(of part: String) -> Int {
+        var count = 0
+        var rest = self[...]
+        while let range = rest.firstRange(of: part) {
+            count += 1
+            rest = rest[range.upperBound...]
+        }
+        return count
     }
 }

@@ -114,10 +114,18 @@ struct ScriptedPressureTests {
         _ = node.settle()
         slow.peer.readsAlways = true
         #expect(node.settle())
+        slow.read()
+        let gaps = slow.texts.filter { $0.hasPrefix("G") }
+        let before = slow.texts.prefix { !$0.hasPrefix("G") }
+            .compactMap { $0.split(separator: " ").first.flatMap { Int($0) } }
         let got = numbers(slow)
         #expect(got.last == 99 && got == got.sorted() && Set(got).count == got.count && got.count < 100)
         #expect(slow.closeFrame == nil && slow.faults == [] && slow.rest == [])
-        #expect(node.cores[0].counters.skipped > 0)
+        // Row 4.1: it was told how many it lost, once, where they are missing.
+        let lost = 100 - got.count
+        #expect(lost > 0 && node.cores[0].counters.skipped == UInt64(lost))
+        #expect(gaps == ["G a \(lost)"] && before == Array(0..<before.count))
+        #expect(Array(got.dropFirst(before.count)) == Array((before.count + lost)..<100))
         if policy == .conflate {
             // Behind what was in the socket comes one message only.
             let jumps = zip(got, got.dropFirst()).filter { $1 != $0 + 1 }
@@ -158,18 +166,94 @@ struct ScriptedPressureTests {
         #expect(node.leftovers == [])
     }
 
-    /// Replies that nobody reads have a bound; what the peer has is whole frames and the cut.
-    @Test
-    func repliesThatNobodyReadsEndTheConnection() throws {
-        let node = try node { $0.limits.outboxBytesMax = 4096 }
+    /// Replies that nobody reads have a bound; the peer gets those up to it and the reason, if it reads in time.
+    @Test(arguments: [true, false])
+    func repliesThatNobodyReadsEndTheConnection(_ resumes: Bool) throws {
+        let node = try node {
+            $0.limits.outboxBytesMax = 4096
+            $0.limits.slowConsumerSeconds = 10
+            $0.limits.closeSeconds = 2
+        }
         node.workers[0].router.messageBytesMax = 1024
         let client = node.connect(0)
         client.peer.readsAlways = false
         for _ in 0..<20 { client.send("B 500") }
         _ = node.settle()
-        #expect(client.peer.isClosed && node.workers[0].handler.closedCount == 1)
+        #expect(node.workers[0].handler.farewells == [.outboxFull] && !client.peer.isClosed)
+        if resumes {
+            client.peer.readsAlways = true
+            #expect(node.settle())
+            client.read()
+            #expect(client.closeFrame?.closeCode == 4001 && client.faults == [] && client.rest == [])
+            #expect((4096 / 504...(4096 + 1024) / 504 + 1).contains(client.texts.count))
+            client.answerClose()
+            client.peer.end()
+        } else {
+            node.pass(seconds: 11)
+        }
+        #expect(node.settle())
+        #expect(client.peer.isClosed && client.peer.isReset == !resumes && node.workers[0].handler.closedCount == 1)
         #expect(node.cores[0].counters.closed[Int(CloseReason.outboxFull.rawValue)] == 1)
         #expect(node.leftovers == [])
+    }
+
+    /// Row 4.1: each channel's gap is told, in its place, and who is told may close or leave.
+    @Test(arguments: [0, 1, 2])
+    func gapsOfSeveralChannels(_ reaction: Int) throws {
+        let node = try node { $0.limits.slowConsumerPolicy = .skip }
+        let publisher = node.connect(0)
+        let slow = node.connect(0)
+        for name in ["a", "b", "c"] { slow.send("S \(name)") }
+        #expect(node.settle())
+        _ = slow.takeTexts()
+        node.workers[0].handler.whenMissed = { session in
+            if reaction == 1 { session.close(.rateLimited, code: 4000) }
+            if reaction == 2 { _ = session.unsubscribe(space: 0, name: ByteView("a")) }
+        }
+        slow.peer.readsAlways = false
+        publish(publisher, "a", 0..<100)
+        publish(publisher, "b", 100..<200)
+        _ = node.settle()
+        // Told when it reads again, not before: notices of somebody who does not read would pile up.
+        #expect(node.cores[0].counters.skipped > 0 && node.workers[0].handler.farewells == [])
+        slow.peer.readsAlways = true
+        #expect(node.settle())
+        slow.read()
+        let gaps = slow.texts.filter { $0.hasPrefix("G") }
+        #expect(gaps.count == (reaction == 0 ? 2 : 1))
+        if reaction == 0 {
+            let got = Set(numbers(slow))
+            let lostOfA = (0..<100).count { !got.contains($0) }
+            let lostOfB = (100..<200).count { !got.contains($0) }
+            #expect(Set(gaps) == ["G a \(lostOfA)", "G b \(lostOfB)"])
+        }
+        #expect((slow.closeFrame != nil) == (reaction == 1) && slow.faults == [] && slow.rest == [])
+        node.endAll([publisher, slow])
+        #expect(node.settle() && node.leftovers == [])
+    }
+
+    /// Messages that a reader was not to get anyway are none that it lost.
+    @Test
+    func ownMessagesAreNotLost() throws {
+        let node = try node { $0.limits.slowConsumerPolicy = .skip }
+        let other = node.connect(0)
+        let slow = node.connect(0)
+        slow.send("S a")
+        #expect(node.settle())
+        _ = slow.takeTexts()
+        slow.peer.readsAlways = false
+        for number in 0..<100 {
+            (number % 2 == 0 ? other : slow).send("X a \(number) \(ScriptedPressureTests.padding)")
+            node.turnAll()
+        }
+        publish(other, "a", 100..<101)
+        _ = node.settle()
+        slow.peer.readsAlways = true
+        #expect(node.settle())
+        slow.read()
+        let gaps = slow.texts.filter { $0.hasPrefix("G") }
+        let got = numbers(slow)
+        #expect(got.allSatisfy { $0 % 2 == 0 } && gaps == ["G a \(51 - got.count)"])
     }
 
     /// Sockets far smaller than a message: what is left of a cut frame goes before everything else.

@@ -135,6 +135,13 @@ import Testing
         #expect(peer.closes == [.init(reason: .rateLimited, code: 4301, text: "Rate limit exceeded")])
     }
 
+    @Test func gapsAreTold() throws {
+        let handler = PusherHandler(try sampleNode())
+        let peer = openPeer(handler)
+        handler.tellGap(7, ByteView("news"), peer)
+        #expect(peer.replies == [#"{"event":"clarion:gap","data":"{\"lost\":7}","channel":"news"}"#])
+    }
+
     @Test(
         arguments: [
             (CloseReason.shutdown, 4200, [errorText(.serverClosed)]), (.pongTimeout, 4201, [errorText(.noPong)]),

@@ -134,6 +134,22 @@ import Testing
         #expect(answers(text, publish: true) == [#"{"type":"error","error":"invalid JSON message"}"#])
     }
 
+    @Test(arguments: [#""#, #","message":null"#])
+    func publishNeedsAMessage(_ rest: String) {
+        let text = #"{"action":"publish","channel":"c""# + rest + "}"
+        #expect(answers(text, publish: true) == [#"{"type":"error","error":"message must be specified"}"#])
+        let peer = RecordingPeer()
+        send(text, to: handler(.raw, publish: true), peer)
+        #expect(peer.published.isEmpty && peer.replies.isEmpty)
+    }
+
+    @Test func gapsAreToldWhereThereIsAWordForThem() {
+        let peer = RecordingPeer()
+        withView(#"a"b"#) { handler(.envelope).tellGap(12, $0, peer) }
+        withView("a") { handler(.raw).tellGap(12, $0, peer) }
+        #expect(peer.replies == [#"{"type":"gap","channel":"a\"b","lost":12}"#])
+    }
+
     @Test func boundsAreAnswered() {
         let long = String(repeating: "n", count: RealtimeConfiguration.channelNameBytesMax + 1)
         #expect(
@@ -155,6 +171,7 @@ import Testing
     @Test func closeCodesAreTheReferencesWhereItHasAny() {
         #expect(RealtimeHandler.farewell(.slowConsumer, mode: .raw) == nil)
         #expect(RealtimeHandler.farewell(.shutdown, mode: .envelope) == nil)
+        #expect(RealtimeHandler.farewell(.pongTimeout, mode: .raw)?.code == 1001)
         #expect(RealtimeHandler.farewell(.shutdown, mode: .raw)?.code == 1012)
         #expect(RealtimeHandler.farewell(.messageTooBig, mode: .raw)?.code == 1009)
         #expect(RealtimeHandler.farewell(.protocolError, mode: .envelope)?.code == 1002)

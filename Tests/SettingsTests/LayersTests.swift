@@ -230,6 +230,35 @@ extension Configuration {
         #expect(problems(environment: ["CLARION_APP3_MAX_CONNECTIONS": "1"]).count == 1)
     }
 
+    @Test(arguments: [
+        ("[[apps]]\nid=\"a\"\nkey=\"b\"", "clarion.toml:1: application 1 has no secret; "),
+        (
+            "[[apps]]\nid=\"a\"\nkey=\"b\"\nsecret=\"c\"\n\n[[apps]]\nid=\"d\"",
+            "clarion.toml:6: application 2 has no key, no secret; "
+        ),
+        (
+            "[[apps]]\nid=\"a\"\nkey=\"b\"\nsecret=\"c\"\n[[apps]]",
+            "clarion.toml:5: application 2 has no id, no key, no secret; "
+        ),
+    ])
+    func anIncompleteApplicationOfTheFileHasItsLine(_ file: String, _ expected: String) {
+        #expect(problems(file: file) == [expected + "it needs all of id, key and secret"])
+    }
+
+    @Test(arguments: [("raw", "skip", true), ("raw", "close", false), ("envelope", "conflate", false)])
+    func gapsThatNobodyIsToldOfAreWarnedOf(_ mode: String, _ policy: String, _ isWarned: Bool) throws {
+        let flags: [String: SettingValue] = [
+            "realtime.mode": .text(mode), "limits.slow_consumer_policy": .text(policy),
+        ]
+        #expect(try load(flags: flags).warnings.count == (isWarned ? 1 : 0))
+    }
+
+    @Test func aPongMustHaveMoreTimeThanThereIsBetweenPings() {
+        let found = problems(file: "[realtime]\nping_interval_seconds = 60")
+        #expect(found.count == 1 && found[0].hasPrefix("realtime.pong_timeout_seconds is 60"))
+        #expect(problems(file: "[realtime]\nping_interval_seconds = 60\npong_timeout_seconds = 61") == [])
+    }
+
     @Test func applicationsDifferInIdAndKey() {
         let found = problems(environment: [
             "CLARION_APP_ID": "a", "CLARION_APP_KEY": "b", "CLARION_APP_SECRET": "c", "CLARION_APP2_ID": "a",

@@ -11,7 +11,9 @@ public final class EchoHandler: MessageHandler {
 
     /// What the router answers to an upgrade of the echo path.
     ///
-    /// - Parameter handler: the number of an `EchoHandler` among the worker's handlers.
+    /// - Parameters:
+    ///   - handler: the number of an `EchoHandler` among the worker's handlers.
+    ///   - messageBytesMax: the largest message; up to twice as much waits for a connection that does not read.
     public static func upgrade(
         handler: UInt8, messageBytesMax: Int = EchoHandler.messageBytesMaxDefault
     ) -> UpgradeDecision {
@@ -38,9 +40,8 @@ public final class EchoHandler: MessageHandler {
         case .protocolError: return Farewell(1002, "Protocol error")
         case .unsupportedData: return Farewell(1003, "Unsupported data")
         case .invalidUTF8: return Farewell(1007, "Invalid UTF-8")
-        case .policy, .controlFlood, .messageTimeout: return Farewell(1008, "Against the rules of this server")
+        case .controlFlood, .messageTimeout: return Farewell(1008, "Against the rules of this server")
         case .messageTooBig, .tooManyFragments: return Farewell(1009, "Message too big")
-        case .internalError: return Farewell(1011, "Internal error")
         case .shutdown: return Farewell(1012, "Server is restarting")
         case .slowConsumer, .outboxFull, .nodeFull: return Farewell(1013, "Over capacity")
         case .pongTimeout, .idle: return Farewell(1001, "No sign of life")

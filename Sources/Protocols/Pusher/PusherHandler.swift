@@ -28,6 +28,10 @@ public final class PusherHandler: MessageHandler {
 
     public func joined(space: UInt16, name: ByteView, _ session: Session) { confirm(name, session) }
 
+    public func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {
+        tellGap(count, name, session)
+    }
+
     public func ping(_ session: Session) { session.reply(ByteView(PusherHandler.pingMessage)) }
 
     public func farewell(_ reason: CloseReason, _ session: Session) -> Farewell? { takeLeave(reason, session) }
@@ -127,14 +131,13 @@ public final class PusherHandler: MessageHandler {
             return PusherFault.noPong.farewell
         case .idle: return PusherFault.inactive.farewell
         case .slowConsumer, .outboxFull, .nodeFull: return PusherFault.overCapacity.farewell
-        case .policy, .originRefused: return PusherFault.unauthorized.farewell
+        case .originRefused: return PusherFault.unauthorized.farewell
         case .protocolError: return Farewell(1002, "Protocol error")
         case .unsupportedData: return Farewell(1003, "Unsupported data")
         case .invalidUTF8: return Farewell(1007, "Invalid UTF-8")
         case .controlFlood, .messageTimeout: return Farewell(1008, "Against the rules of this server")
         case .messageTooBig: return Farewell(1009, "Maximum message size exceeded")
         case .tooManyFragments: return Farewell(1009, "Too many fragments")
-        case .internalError: return Farewell(1011, "Internal error")
         default: return nil
         }
     }

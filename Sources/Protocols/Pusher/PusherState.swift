@@ -20,8 +20,7 @@ enum Refusal: UInt8 {
 
     var reason: CloseReason {
         switch self {
-        case .none: return .policy
-        case .unknownApplication: return .unknownApplication
+        case .none, .unknownApplication: return .unknownApplication
         case .badVersion, .unsupportedVersion: return .badProtocolVersion
         case .originRefused: return .originRefused
         }

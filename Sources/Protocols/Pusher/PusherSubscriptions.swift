@@ -31,6 +31,18 @@ extension PusherHandler {
         peer.reply(output.view)
     }
 
+    /// The client was too slow and has lost `count` events of a channel. Not part of Pusher's protocol: its clients
+    /// hand it on as any event, to who has bound `clarion:gap`.
+    func tellGap(_ count: UInt32, _ name: ByteView, _ peer: some PusherPeer) {
+        output.removeAll()
+        output.append(#"{"event":"clarion:gap","data":"{\"lost\":"#)
+        output.append(decimal: UInt64(count))
+        output.append(#"}","channel":""#)
+        output.append(name)  // a valid name needs no escapes
+        output.append(#""}"#)
+        peer.reply(output.view)
+    }
+
     /// Why the client may not join, or nil. A protected name is never taken for a public one.
     private func refusal(
         of name: ByteView, _ data: SubscriptionData, application: Int, _ peer: some PusherPeer

@@ -30,7 +30,7 @@ public struct RealtimeConfiguration: Sendable {
     public var allowUnauthenticatedBroadcast = false
     /// Seconds from one pong to the next ping.
     public var pingIntervalSeconds = 54
-    /// Seconds without a pong after which a connection is dead; other messages do not count.
+    /// Seconds without a pong after which a connection is dead; other messages do not count. More than the interval.
     public var pongTimeoutSeconds = 60
 
     /// Bytes of a channel name. The reference has no bound but that of the message.

@@ -5,6 +5,7 @@ import ClarionWire
 enum RealtimeEnvelope {
     static let invalidMessage: StaticString = #"{"type":"error","error":"invalid JSON message"}"#
     static let channelMissing: StaticString = #"{"type":"error","error":"channel must be specified"}"#
+    static let messageMissing: StaticString = #"{"type":"error","error":"message must be specified"}"#
     static let channelTooLong: StaticString = #"{"type":"error","error":"channel name is too long"}"#
     static let tooManySubscriptions: StaticString = #"{"type":"error","error":"too many subscriptions"}"#
     static let nodeFull: StaticString = #"{"type":"error","error":"the server cannot hold more channels"}"#
@@ -18,6 +19,15 @@ enum RealtimeEnvelope {
     static func appendUnsubscribed(channel: ByteView, to buffer: inout ByteBuffer) {
         buffer.append(#"{"type":"unsubscribed","channel":"#)
         JSONWriter.append(string: channel, to: &buffer)
+        buffer.append("}")
+    }
+
+    /// Not part of the reference, whose slow readers are always closed.
+    static func appendGap(lost: UInt32, channel: ByteView, to buffer: inout ByteBuffer) {
+        buffer.append(#"{"type":"gap","channel":"#)
+        JSONWriter.append(string: channel, to: &buffer)
+        buffer.append(#","lost":"#)
+        buffer.append(decimal: UInt64(lost))
         buffer.append("}")
     }
 

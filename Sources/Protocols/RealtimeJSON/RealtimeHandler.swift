@@ -23,6 +23,10 @@ public final class RealtimeHandler: MessageHandler {
 
     public func joined(space: UInt16, name: ByteView, _ session: Session) { confirm(name, session) }
 
+    public func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {
+        tellGap(count, name, session)
+    }
+
     public func ping(_ session: Session) { session.reply(opcode: Opcode.ping, ByteView("")) }
 
     public func farewell(_ reason: CloseReason, _ session: Session) -> Farewell? {
@@ -35,6 +39,15 @@ public final class RealtimeHandler: MessageHandler {
         if configuration.mode == .raw { return }
         output.removeAll()
         RealtimeEnvelope.appendSubscribed(channel: channel, to: &output)
+        peer.reply(output.view)
+    }
+
+    /// The client was too slow and has lost `count` messages. Raw mode delivers published texts and nothing else, so it
+    /// cannot say so: who must know runs envelope mode, or the policy `close`.
+    func tellGap(_ count: UInt32, _ channel: ByteView, _ peer: some RealtimePeer) {
+        if configuration.mode == .raw { return }
+        output.removeAll()
+        RealtimeEnvelope.appendGap(lost: count, channel: channel, to: &output)
         peer.reply(output.view)
     }
 
@@ -56,7 +69,8 @@ public final class RealtimeHandler: MessageHandler {
         } else if action.equals("unsubscribe") {
             unsubscribe(channel, peer)
         } else if configuration.allowsPublish && action.equals("publish") {
-            guard let message = text(of: request.message, in: &messageText) else {
+            guard let given = request.message else { return refuse(RealtimeEnvelope.messageMissing, peer) }
+            guard let message = text(of: given, in: &messageText) else {
                 return refuse(RealtimeEnvelope.invalidMessage, peer)
             }
             publish(message, channel: channel, peer)
@@ -117,17 +131,16 @@ public final class RealtimeHandler: MessageHandler {
     /// What the close frame says; nil where the reference says nothing in it.
     static func farewell(_ reason: CloseReason, mode: RealtimeMode) -> Farewell? {
         switch reason {
-        case .slowConsumer, .outboxFull, .pongTimeout: return nil  // explicit in the reference: no code
+        case .slowConsumer, .outboxFull: return nil  // explicit in the reference: no code
         case .shutdown: return mode == .envelope ? nil : Farewell(1012, "Server is restarting")  // explicit for gen. 2
         case .protocolError: return Farewell(1002, "Protocol error")
         case .unsupportedData: return Farewell(1003, "Unsupported data")
         case .invalidUTF8: return Farewell(1007, "Invalid UTF-8")
-        case .policy, .controlFlood, .messageTimeout, .rateLimited, .originRefused:
+        case .controlFlood, .messageTimeout, .rateLimited, .originRefused:
             return Farewell(1008, "Against the rules of this server")
         case .messageTooBig, .tooManyFragments: return Farewell(1009, "Message too big")
-        case .internalError: return Farewell(1011, "Internal error")
         case .nodeFull: return Farewell(1013, "Over capacity")
-        case .idle: return Farewell(1001, "Idle")
+        case .pongTimeout, .idle: return Farewell(1001, "No sign of life")
         default: return nil
         }
     }

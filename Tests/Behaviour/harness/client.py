@@ -45,7 +45,7 @@ class RawSocket:
     """All that may still be open, so that none outlives its test."""
 
     def __init__(self, port: int, *, receive_buffer: int | None = None, segment: int | None = None, source: str | None = None,
-                 timeout: float = PATIENCE) -> None:
+                 timeout: float = PATIENCE, host: str = HOST) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.open_sockets.add(self)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -56,7 +56,7 @@ class RawSocket:
         if source is not None:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
-        self.socket.connect((HOST, port))
+        self.socket.connect((host, port))
         self.buffer = bytearray()
         self.ended = False
 

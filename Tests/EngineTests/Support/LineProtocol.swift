@@ -12,6 +12,8 @@ import ClarionWire
 ///     R text           "R text" comes back
 ///     B count          a reply of `count` bytes comes back
 ///     C                close with code 4000
+///
+/// A slow reader that lost messages of a channel is told "G name count".
 final class LineHandler: MessageHandler {
     /// Sessions that were opened and not yet closed.
     var openCount = 0
@@ -22,6 +24,7 @@ final class LineHandler: MessageHandler {
     /// What `joined` does besides answering.
     var whenJoined: ((String, Session) -> Void)?
     var whenReceived: ((String, Session) -> Bool)?
+    var whenMissed: ((Session) -> Void)?
     var whenFarewell: ((CloseReason, Session) -> Void)?
     var whenClosed: ((Session) -> Void)?
     var farewells: [CloseReason] = []
@@ -52,7 +55,7 @@ final class LineHandler: MessageHandler {
                 guard let base = buffer.baseAddress else { return }
                 unsafe session.reply(ByteView(base: base, count: buffer.count))
             }
-        case "C": session.close(.policy, code: 4000, text: "as you wish")
+        case "C": session.close(.rateLimited, code: 4000, text: "as you wish")
         default: break
         }
     }
@@ -60,6 +63,11 @@ final class LineHandler: MessageHandler {
     func joined(space: UInt16, name: ByteView, _ session: Session) {
         LineHandler.reply("J ", name, session)
         whenJoined?(name.string, session)
+    }
+
+    func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {
+        LineHandler.reply("G ", ByteView(of: "\(name.string) \(count)"), session)
+        whenMissed?(session)
     }
 
     func ping(_ session: Session) { session.reply(opcode: Opcode.ping, ByteView("")) }

@@ -21,6 +21,8 @@ struct StorySubscription {
     var leftStep = Int.max
     var isOver = false
     var received: [Int] = []
+    /// It was told that so many messages are missing: how many it had by then.
+    var gaps: [(receivedCount: Int, lost: Int)] = []
 }
 
 /// A client of a story: does what the seed says, and notes what comes.
@@ -97,6 +99,12 @@ final class StoryClient {
         case "L":
             let channel = Int(words[1].dropFirst()) ?? -1
             if let index = current(channel) { subscriptions[index].isOver = true } else { fault("left twice: \(text)") }
+        case "G":
+            let channel = Int(words[1].dropFirst()) ?? -1
+            guard let index = current(channel), let lost = words.last.flatMap({ Int($0) }) else {
+                return fault("a gap of nothing: \(text)")
+            }
+            subscriptions[index].gaps.append((subscriptions[index].received.count, lost))
         case "M":
             let id = Int(words[1]) ?? -1
             received.append(id)

@@ -53,6 +53,11 @@ struct StoryJudge {
             return "half a frame before the end"
         }
         if isFollowed, let fault = judgeNewest(client) { return fault }
+        if isFollowed && story.recorder.subscriptions.allSatisfy({ $0.gaps.isEmpty }) {
+            for subscription in client.subscriptions {
+                if let fault = judgeGaps(subscription, client) { return "channel \(subscription.channel): \(fault)" }
+            }
+        }
         if !isComplete { return nil }
         if isAlive, let fault = judgePublishing(client) { return fault }
         for subscription in client.subscriptions {
@@ -103,6 +108,23 @@ struct StoryJudge {
             if message.excludesPublisher && message.publisher == client.number { continue }
             if subscription.received.last == newest { continue }
             return "the newest of channel \(subscription.channel) is missing"
+        }
+        return nil
+    }
+
+    /// Never a hidden gap: between two messages that came, exactly as many are missing as the reader was told of there.
+    private func judgeGaps(_ subscription: StorySubscription, _ client: StoryClient) -> String? {
+        let order = orders[subscription.channel].filter {
+            !(story.messages[$0].excludesPublisher && story.messages[$0].publisher == client.number)
+        }
+        var before: Int?
+        for (index, id) in subscription.received.enumerated() {
+            guard let position = order.firstIndex(of: id) else { return "got \(id), which it must not" }
+            let told = subscription.gaps.filter { $0.receivedCount == index }.reduce(0) { $0 + $1.lost }
+            if let before, position - before - 1 != told {
+                return "\(position - before - 1) are missing before \(id), told of \(told)"
+            }
+            before = position
         }
         return nil
     }
