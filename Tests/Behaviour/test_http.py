@@ -177,6 +177,7 @@ def test_dripped_body(every_node: list[Node]) -> None:
 
 @pytest.mark.parametrize(("byte_count", "status"), [(HEAD_BYTES_MAX - 1, 200), (HEAD_BYTES_MAX, 200), (HEAD_BYTES_MAX + 1, 431), (20_000, 431)])
 def test_head_size(node: Node, byte_count: int, status: int) -> None:
+    """1.4"""
     got, connection = exchange(node, padded(byte_count))
     assert got == status
     if status != 200:
@@ -185,7 +186,7 @@ def test_head_size(node: Node, byte_count: int, status: int) -> None:
 
 @pytest.mark.parametrize(("byte_count", "status"), [(LINE_BYTES_MAX - 1, 200), (LINE_BYTES_MAX, 200), (LINE_BYTES_MAX + 1, 414), (8000, 414)])
 def test_request_line_size(node: Node, byte_count: int, status: int) -> None:
-    """The line without its CR LF."""
+    """1.4: the line without its CR LF."""
     frame = len("GET /up? HTTP/1.1")
     got, connection = exchange(node, head(request="GET /up?" + "a" * (byte_count - frame) + " HTTP/1.1"))
     assert got == status
@@ -195,6 +196,7 @@ def test_request_line_size(node: Node, byte_count: int, status: int) -> None:
 
 @pytest.mark.parametrize(("count", "status"), [(FIELDS_MAX - 1, 200), (FIELDS_MAX, 200), (FIELDS_MAX + 1, 431), (1400, 431)])
 def test_field_count(node: Node, count: int, status: int) -> None:
+    """1.4"""
     got, connection = exchange(node, head(*["a: b"] * (count - 1)))
     assert got == status
     if status != 200:
@@ -205,10 +207,48 @@ def test_field_count(node: Node, count: int, status: int) -> None:
                                   head()[:-2] + b"a:b\r\n" * 2000, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 8],
                          ids=["no_line", "no_end_of_line", "field_without_end", "empty_lines", "2000_fields", "tls_hello"])
 def test_endless_heads(node: Node, data: bytes) -> None:
-    """A head without an end is refused when it is too long, not when memory is."""
+    """1.4: a head without an end is refused when it is too long, not when memory is."""
     with node.send(data) as connection:
         rest = connection.read_rest()
         assert rest == b"" or rest.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 414 ", b"HTTP/1.1 431 ")), rest
+
+
+# 1.12, 1.13: who it is
+
+PROXY_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x12\x34\0\x50"
+
+
+@pytest.mark.parametrize("header", [b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n", b"PROXY UNKNOWN\r\n", PROXY_2, PROXY_2[:12] + b"\x21\x11\xff\xff"],
+                         ids=["version_1", "version_1_unknown", "version_2", "version_2_length"])
+def test_row_1_12_proxy_header(node: Node, header: bytes) -> None:
+    """1.12: no peer is trusted to say who it stands for: a PROXY header is a bad request."""
+    with node.send(header + head()) as connection:
+        rest = connection.read_rest()
+        assert rest == b"" or (rest.startswith(b"HTTP/1.1 400 ") and rest.count(b"HTTP/1.1 ") == 1), rest
+
+
+def test_row_1_12_forged_fields(node: Node) -> None:
+    """1.12: what they say changes nothing and comes back nowhere."""
+    plain = node.request("GET", "/metrics").status
+    for fields in ({"X-Forwarded-For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1;proto=https;host=evil.example"}, {"X-Real-IP": "::1"},
+                   {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}):
+        response = node.request("GET", "/", fields=fields)
+        assert response.status == plain == 200
+        assert b"evil.example" not in response.body and "10.0.0.1" not in str(response.fields)
+    assert "10.0.0.1" not in node.output()
+
+
+def test_row_1_13_flood_from_one_address(node: Node) -> None:
+    """1.13: 2 000 connections from one address; another one is served meanwhile. (There is no bound for each address:
+    docs/SECURITY.md.)"""
+    flood = []
+    for number in range(2000):
+        flood.append(node.raw(source="127.0.0.9"))
+        if number % 200 == 0:
+            with node.echo(source="127.0.0.10") as client:
+                assert client.is_alive()
+    for connection in flood:
+        connection.reset()
 
 
 # 1.7: smuggling, and what is malformed

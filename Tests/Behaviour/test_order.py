@@ -41,7 +41,8 @@ def test_order_across_channels(node: Node, seed: int) -> None:
 
 @pytest.mark.settings(EVERYONE)
 def test_order_on_one_channel(node: Node) -> None:
-    """All publishers on one channel, many subscribers: the log is the bottleneck."""
+    """4.11: all publishers on one channel, as fast as the node takes it, many subscribers: the log is the bottleneck. Publishers wait
+    by TCP; what was taken is delivered."""
     crowd = Crowd(node, connections=200, channels=1, publishers=16, messages=3000 if is_sanitized() else 10_000, window=100_000, seconds=200)
     result = crowd.result()
     crowd.end()

@@ -256,6 +256,31 @@ def test_many_stop_reading(node: Node) -> None:
         assert peak - memory < 16 * MIB, f"{(peak - memory) >> 10} KiB for 300 readers who do not read"
 
 
+LITTLE_MEMORY = USUAL.with_environment(CLARION_LIMITS_BLOCK_BYTES_MAX=str(MIB), CLARION_LIMITS_SLOW_CONSUMER_SECONDS="60")
+
+
+@pytest.mark.settings(LITTLE_MEMORY)
+def test_row_4_12_memory_of_all_logs(node: Node) -> None:
+    """4.12: forty channels, each with one who does not read, want ten times the memory that all logs may have. Logs stay within it;
+    those who do not read are cut; one who reads all forty gets everything."""
+    channels = [f"log{n}" for n in range(40)]
+    stopped = [PusherClient(node, **TINY) for _ in channels]
+    for client, channel in zip(stopped, channels):
+        client.subscribe(channel)
+    good = PusherClient(node)
+    good.subscribe(*channels)
+    slow, peak = node.metrics().closes("slowConsumer"), 0.0
+    for number in range(30):
+        for channel in channels:
+            assert trigger(node, channel, data={"n": number, "pad": "x" * 8000}).status == 200
+        assert [json.loads(good.read_json()["data"])["n"] for _ in channels] == [number] * len(channels)
+        peak = max(peak, node.metrics().value("block_bytes"))
+    assert peak <= node.variant.workers * 2 * MIB, f"{peak} bytes"
+    for client in stopped:
+        client.close()
+    wait_until(lambda: node.metrics().closes("slowConsumer") > slow, "some were cut for it")
+
+
 SMALL_ECHO = USUAL.with_environment(CLARION_LIMITS_ECHO_MESSAGE_BYTES_MAX=str(64 << 10), CLARION_LIMITS_OUTBOX_BYTES_MAX=str(64 << 10))
 
 
