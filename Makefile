@@ -46,7 +46,10 @@ docs: build ## Write the pages of docs/ that are made of the table of settings
 	.build/debug/clarion config --markdown limits > docs/LIMITS.md
 
 bench: release ## Compare with other servers, side by side
-	Tools/bench
+	Tools/bench $(ARGS)
+
+bench-peers: release ## The long comparison: more peers, more shapes; writes docs/PERFORMANCE.md
+	Tools/bench --set peers --json out/bench-peers.json --document docs/PERFORMANCE.md $(ARGS)
 
 bench-check: ## Fail when instructions or allocations have grown by more than 3 %
 	@Tools/bench-check
