@@ -62,8 +62,8 @@ bench-floors: ## Time the parts of each floor
 	$(SWIFT) package --package-path Benchmarks --scratch-path .build-benchmarks $(filter-out -c release,$(RELEASE_FLAGS)) \
 	  --allow-writing-to-package-directory benchmark --target Floors $(ARGS)
 
-profile: release ## Record where a node under load spends its time
-	Tools/profile
+profile: release ## Record where a node under load spends its time: flame graph and table
+	Tools/profile $(ARGS)
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) Tools/run-tests fuzz
