@@ -9,7 +9,8 @@ ARGS ?=
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: run build release setup test unit behaviour lint format docs bench profile fuzz asan tsan conformance clean help
+.PHONY: run build release setup test unit behaviour lint format docs bench bench-check bench-accept bench-floors \
+  bench-peers profile fuzz asan tsan conformance clean help
 
 run: setup ## Install what is missing, build, and start a node on 127.0.0.1:8080
 	$(SWIFT) build $(RELEASE_FLAGS) --product clarion
@@ -45,10 +46,24 @@ docs: build ## Write the pages of docs/ that are made of the table of settings
 	.build/debug/clarion config --markdown limits > docs/LIMITS.md
 
 bench: release ## Compare with other servers, side by side
-	Tools/bench
+	Tools/bench $(ARGS)
 
-profile: release ## Record where a node under load spends its time
-	Tools/profile
+bench-peers: release ## The long comparison: more peers, more shapes; writes docs/PERFORMANCE.md
+	Tools/bench --set peers --json out/bench-peers.json --document docs/PERFORMANCE.md $(ARGS)
+
+bench-check: ## Fail when instructions or allocations have grown by more than 3 %
+	@Tools/bench-check
+
+bench-accept: ## Take the instructions and allocations of now as the thresholds
+	@Tools/bench-check --accept
+
+# Single benchmarks: make bench-floors ARGS='--filter wire.*'
+bench-floors: ## Time the parts of each floor
+	$(SWIFT) package --package-path Benchmarks --scratch-path .build-benchmarks $(filter-out -c release,$(RELEASE_FLAGS)) \
+	  --allow-writing-to-package-directory benchmark --target Floors $(ARGS)
+
+profile: release ## Record where a node under load spends its time: flame graph and table
+	Tools/profile $(ARGS)
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) Tools/run-tests fuzz

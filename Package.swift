@@ -39,6 +39,8 @@ let package = Package(
     products: [
         .executable(name: "clarion", targets: ["clarion"]),
         .executable(name: "wsbench", targets: ["wsbench"]),
+        // For the package in Benchmarks/, which measures their time.
+        .library(name: "ClarionBenchmarks", targets: ["ClarionBenchmarks"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -87,6 +89,18 @@ let package = Package(
             name: "wsbench",
             dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tools/wsbench/Main", swiftSettings: strict),
+
+        // What benchmarks run, and the program that counts their instructions and allocations.
+        floor(
+            "ClarionBenchmarks", "Benchmarks/Bodies",
+            [
+                "ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionEngine", "ClarionEcho", "ClarionRealtimeJSON",
+                "ClarionPusher", "CCrypto",
+            ]),
+        shim("CMeter"),
+        .executableTarget(
+            name: "bench-meter", dependencies: ["ClarionBenchmarks", "CMeter"], path: "Benchmarks/Meter",
+            swiftSettings: strict),
 
         // A kernel decided by a seed, for the tests of what runs on one.
         floor("ScriptedBackend", "Tests/Support/ScriptedBackend", ["ClarionLoop", "ClarionBytes", "CPosix"]),

@@ -1,13 +1,30 @@
 // A peer for wsbench: ws on Node (Debian node-ws), written the way its users write a broadcast: one send per client.
-// Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone) and echoes on /echo.
+// Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone), echoes on /echo, and publishes
+// what is posted to /publish/CHANNEL.
 // Usage: NODE_PATH=/usr/share/nodejs node ws_node.js PORT
 'use strict';
+const http = require('http');
 const { WebSocketServer } = require('ws');
 
 const channels = new Map();
-const server = new WebSocketServer({
-  host: '127.0.0.1', port: Number(process.argv[2]), perMessageDeflate: false, clientTracking: false, backlog: 4096,
-}, () => console.log('listening'));
+
+function publish(channel, message) {
+  const members = channels.get(channel);
+  if (!members) return;
+  const text = Buffer.from(message);
+  for (const member of members) member.send(text, { binary: false });
+}
+
+const front = http.createServer((request, response) => {
+  const parts = [];
+  request.on('data', (part) => parts.push(part));
+  request.on('end', () => {
+    publish(request.url.slice('/publish/'.length), Buffer.concat(parts));
+    response.writeHead(202).end();
+  });
+});
+const server = new WebSocketServer({ server: front, perMessageDeflate: false, clientTracking: false });
+front.listen({ host: '127.0.0.1', port: Number(process.argv[2]), backlog: 4096 }, () => console.log('listening'));
 
 server.on('connection', (socket, request) => {
   socket.on('error', () => {});
@@ -19,10 +36,7 @@ server.on('connection', (socket, request) => {
   socket.on('message', (data) => {
     const request = JSON.parse(data);
     if (request.action === 'publish') {
-      const members = channels.get(request.channel);
-      if (!members) return;
-      const text = Buffer.from(request.message);
-      for (const member of members) member.send(text, { binary: false });
+      publish(request.channel, request.message);
     } else if (request.action === 'subscribe') {
       if (!channels.has(request.channel)) channels.set(request.channel, new Set());
       channels.get(request.channel).add(socket);

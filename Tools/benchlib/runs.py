@@ -1,0 +1,149 @@
+"""How it is asked: a fresh server on one processor, the load on another, one result for each run."""
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+
+from benchlib.servers import BUILT, RELEASE, note
+from benchlib.shapes import BUSY_KINDS
+
+PORT_FIRST = 21300
+START_SECONDS_MAX = 15
+# A message is at most this far behind in a run that goes well; beyond it the load generator has hung.
+HANG_SECONDS = 120
+BASELINE = "uws"
+FAULTS = ("lost", "doubled", "reordered", "connectFailures", "unsubscribed", "disconnected", "invalidFrames", "foreign",
+          "stalled", "failure", "refusals", "latestText")
+
+# With any of these a result is none, whatever the load generator's exit status.
+UNTRUE = ("lost", "doubled", "reordered", "stalled")
+
+
+def pinned(processors, command):
+    return ["taskset", "-c", processors, *command] if shutil.which("taskset") else command
+
+
+def await_port(port, process):
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
+
+
+class Bench:
+    """Carries out measurements and keeps their results by shape and server."""
+
+    def __init__(self, options):
+        self.options = options
+        self.results = {}
+        # (shape, server, what went wrong)
+        self.failures = []
+        # The load of each shape as it was run last, for the record.
+        self.commands = {}
+        self.port = PORT_FIRST
+
+    def values(self, shape, server, key):
+        """What a shape's runs found under a key such as `latency.p50`."""
+        found = []
+        for report in self.results.get((shape, server), []):
+            value = report
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None:
+                found.append(value)
+        return found
+
+    def median(self, shape, server, key):
+        values = self.values(shape, server, key)
+        return statistics.median(values) if values else None
+
+    def fail(self, shape, server, what):
+        self.failures.append((shape.key, server.name, what))
+        note(f"{shape.key} with {server.name}: {what}")
+
+    def measure(self, shape, server):
+        rate = None
+        if shape.rate_of is not None:
+            capacity = self.median(shape.rate_of, BASELINE, "publishedPerSecond")
+            if not capacity:
+                return note(f"{shape.key} is left out: it takes its rate from {BASELINE} in {shape.rate_of}")
+            rate = max(1.0, capacity / 2)
+        options = self.options
+        self.port += 1
+        processors = options.server_cpu
+        if shape.both_processors:
+            processors = f"{options.server_cpu},{options.bench_cpu}"
+        with tempfile.TemporaryDirectory(prefix="clarion-bench-") as folder:
+            process = subprocess.Popen(
+                pinned(processors, server.command(self.port, shape.workers, folder)),
+                env={**os.environ, **server.environment}, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE if not options.verbose else None, start_new_session=True)
+            try:
+                if not await_port(self.port, process):
+                    return self.fail(shape, server, "it did not start" + self.last_words(process))
+                self.drive(shape, server, process, rate)
+            finally:
+                self.stop(process)
+
+    def command(self, shape, server, process, rate):
+        """The load: its program and arguments."""
+        options = self.options
+        times = ["--seconds" if shape.uses_hub_load(server.name) else "--duration", f"{options.seconds:g}",
+                 "--warmup", f"{options.warmup:g}"]
+        busy = ["--busy-poll"] if options.busy_poll and shape.kind in BUSY_KINDS else []
+        place = ["--server-pid", str(process.pid)]
+        if shape.uses_hub_load(server.name):
+            return [str(BUILT / "hub_load"), *shape.hub_load(), *server.words(shape), "--port", str(self.port),
+                    *place, *times, *busy]
+        url = ["--url", f"ws://127.0.0.1:{self.port}{shape.path()}"]
+        if shape.kind == "idle":
+            times = []
+        return [str(RELEASE / "wsbench"), *shape.wsbench(rate), *url, *place, "--json", *times, *busy]
+
+    def drive(self, shape, server, process, rate):
+        options = self.options
+        command = self.command(shape, server, process, rate)
+        name = "hub_load" if shape.uses_hub_load(server.name) else "wsbench"
+        self.commands.setdefault(shape.key, {})[server.name] = [name, *command[1:]]
+        limit = options.seconds + options.warmup + HANG_SECONDS
+        try:
+            run = subprocess.run(
+                pinned(options.bench_cpu, command), stdout=subprocess.PIPE, text=True, timeout=limit)
+        except subprocess.TimeoutExpired:
+            return self.fail(shape, server, f"{name} did not end")
+        try:
+            report = json.loads(run.stdout)
+        except json.JSONDecodeError:
+            return self.fail(shape, server, "no result")
+        faults = {key: report.get(key) for key in FAULTS if report.get(key)}
+        if run.returncode != 0 or any(key in faults for key in UNTRUE):
+            return self.fail(shape, server, f"went wrong: {faults}")
+        if shape.kind != "idle" and not report.get("delivered"):
+            return self.fail(shape, server, "nothing was delivered in the measured time")
+        self.results.setdefault((shape.key, server.name), []).append(report)
+
+    @staticmethod
+    def last_words(process):
+        if process.poll() is None or process.stderr is None:
+            return ""
+        return ": " + process.stderr.read().decode(errors="replace").strip()[-300:]
+
+    @staticmethod
+    def stop(process):
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
