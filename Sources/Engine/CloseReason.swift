@@ -45,6 +45,8 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case idle
     /// The node is at its most connections.
     case nodeFull
+    /// An operator, or the application through the HTTP API, ended it.
+    case kicked
     /// The node stops.
     case shutdown
     /// Something failed inside.

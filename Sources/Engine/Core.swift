@@ -93,6 +93,9 @@ final class HeldPublishes {
     /// Requests whose body comes in chunks, by slot.
     var chunkedRequests: [UInt32: ChunkedRequest] = [:]
 
+    /// Who watches what this worker orders; empty but for an operator's looking.
+    var taps: [MessageTap] = []
+
     /// Encoders write here; empty between uses.
     var scratch = ByteBuffer(capacity: 4096)
     public internal(set) var nowTick: UInt32 = 1

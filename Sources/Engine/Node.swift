@@ -98,6 +98,15 @@ public final class Node: Sendable {
     private static let refusalsAtOnce = 64
     private static let pollMicroseconds: UInt32 = 500
 
+    public var workerCount: Int { configuration.workers }
+
+    /// Runs `body` on worker `worker`, soon. From any thread. Not at all when the worker has left.
+    public func call(worker: Int, _ body: @escaping @Sendable (Core) -> Void) {
+        var mail = Mail(.call)
+        unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
+        exchange.post(mail, to: worker)
+    }
+
     /// Tells all workers to leave: they stop accepting, let what is queued leave, tell their peers, and end.
     public func stop() {
         for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }
