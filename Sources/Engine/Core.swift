@@ -107,6 +107,7 @@ final class HeldPublishes {
 
     var handlers: [any MessageHandler] = []
     var router: (any Router)?
+    var observer: (any ChannelObserver)?
 
     init(workerIndex: Int, exchange: Exchange, limits: EngineLimits, httpLimits: HTTPLimits) throws(LoopError) {
         self.workerIndex = workerIndex

@@ -28,6 +28,12 @@ public protocol MessageHandler: AnyObject {
     func closed(_ session: Session)
 }
 
+/// Told, at the homes of channels, how many connections are subscribed to them. One for each worker.
+public protocol ChannelObserver: AnyObject {
+    /// The number of a channel's subscriptions, of all workers together, has changed. `name` is valid during the call.
+    func subscriptionsChanged(space: UInt16, name: ByteView, from before: Int, to now: Int)
+}
+
 /// What a close frame says.
 public struct Farewell {
     public var code: UInt16

@@ -27,10 +27,13 @@ public struct NodeConfiguration: Sendable {
 public struct WorkerProtocols {
     public var handlers: [any MessageHandler]
     public var router: any Router
+    /// Is told of the channels that have their home on the worker.
+    public var observer: (any ChannelObserver)?
 
-    public init(handlers: [any MessageHandler], router: any Router) {
+    public init(handlers: [any MessageHandler], router: any Router, observer: (any ChannelObserver)? = nil) {
         self.handlers = handlers
         self.router = router
+        self.observer = observer
     }
 }
 
@@ -143,6 +146,7 @@ public final class Node: Sendable {
         let protocols = configuration.makeProtocols(index)
         core.handlers = protocols.handlers
         core.router = protocols.router
+        core.observer = protocols.observer
         // A few more places than connections: one too many is accepted, counted and closed.
         let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         let backend = try B(options: options)

@@ -49,6 +49,8 @@ public struct ApplicationConfiguration: Sendable {
     public var activityTimeoutSeconds = 30
     /// nil: no limit.
     public var rateLimit: MessageRateLimit?
+    /// What its webhooks want to hear of.
+    public var webhookKinds: WebhookKinds = []
 
     public init(id: String, key: String, secret: String) {
         self.id = id

@@ -4,9 +4,17 @@ public final class PusherNode: Sendable {
     public let counters: ConnectionCounters
     let table: AppTable
     let pathPrefix: [UInt8]
+    /// Where events for webhooks go; nil: nowhere.
+    let webhooks: (any WebhookSink)?
+    /// What each application's webhooks want to hear of, by its number.
+    let webhookKinds: [WebhookKinds]
 
     /// - Throws: `AppTableError` when the applications cannot be told apart or lack something.
-    public init(_ configuration: PusherConfiguration) throws(AppTableError) {
+    public init(
+        _ configuration: PusherConfiguration, webhooks: (any WebhookSink)? = nil
+    ) throws(AppTableError) {
+        self.webhooks = webhooks
+        webhookKinds = configuration.applications.map(\.webhookKinds)
         table = try AppTable(configuration.applications)
         counters = ConnectionCounters(applicationCount: configuration.applications.count)
         var prefix = Array(configuration.pathPrefix.utf8)
