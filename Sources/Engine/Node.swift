@@ -101,6 +101,18 @@ public final class Node: Sendable {
     private static let refusalsAtOnce = 64
     private static let pollMicroseconds: UInt32 = 500
 
+    /// Runs `body` on worker number `worker`, in its next turn. From any thread that is no worker. For rare things;
+    /// allocates. Once the node has stopped nothing runs any more.
+    public func call(worker: Int, _ body: @escaping @Sendable (Core) -> Void) {
+        precondition(worker >= 0 && worker < configuration.workers)
+        var mail = Mail(.call)
+        unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
+        exchange.post(mail, to: worker)
+    }
+
+    /// How many workers there are.
+    public var workerCount: Int { configuration.workers }
+
     /// Tells all workers to leave: they stop accepting, let what is queued leave, tell their peers, and end.
     public func stop() {
         for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }

@@ -26,7 +26,7 @@ public struct WebhookEvent: Sendable, Equatable {
     public var channel: [UInt8]
     /// `memberAdded`, `memberRemoved`: the id of the user, as text. Empty otherwise.
     public var user: [UInt8] = []
-    /// `clientEvent`: members of a JSON object, `"event":…,"data":…,"socket_id":…`, and `"user_id":…` where there is a
+    /// `clientEvent`: members of a JSON object, `"event":…,"data":…,"socket_id":…`, with `"user_id":…` where there is a
     /// user. Empty otherwise.
     public var details: [UInt8] = []
     /// `subscriptionCount`: how many connections are subscribed. 0 otherwise.
@@ -50,7 +50,7 @@ extension PusherNode {
     /// Whether the application whose channels are in `space` wants to hear of `kind`.
     func wants(_ kind: WebhookKinds, space: UInt16) -> Bool {
         let application = Int(space) - 1
-        return application >= 0 && application < webhookKinds.count && webhookKinds[application].contains(kind)
+        return application >= 0 && application < rules.count && rules[application].webhookKinds.contains(kind)
     }
 
     /// The first connection of a user has joined a presence channel.
