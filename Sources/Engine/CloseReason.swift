@@ -31,6 +31,10 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     /// The origin may not connect.
     case originRefused
     case unknownApplication
+    /// It cannot be found out now whether the application exists.
+    case applicationUndecided
+    /// The application was taken away, or switched off.
+    case applicationDisabled
     case applicationFull
     case badProtocolVersion
     /// The reader fell behind further than the channel's log reaches, or took nothing for too long.

@@ -57,6 +57,8 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     static let peerEnded = ConnectionFlags(rawValue: 1 << 20)
     /// 100 Continue was sent for the request at hand.
     static let continued = ConnectionFlags(rawValue: 1 << 21)
+    /// The router does not know yet what becomes of the request at hand; it is asked again.
+    static let awaitingRouter = ConnectionFlags(rawValue: 1 << 22)
 
     /// With any of these a delivery is not the plain "send the rest of one log".
     static let notPlain: ConnectionFlags = [.blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued]

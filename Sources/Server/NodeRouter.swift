@@ -33,7 +33,7 @@ final class NodeRouter: Router {
     }
 
     func upgrade(_ head: HTTPHead, _ session: Session) -> UpgradeDecision {
-        if let decision = pusher.upgrade(head) { return decision }
+        if let decision = pusher.upgrade(head, session) { return decision }
         if let realtime, realtime.owns(head) { return realtime.upgrade(head) }
         if echoes && head.path == "/echo" {
             return .accept(
@@ -43,8 +43,8 @@ final class NodeRouter: Router {
         return .refuse(status: 404, text: "Not found.")
     }
 
-    func admit(_ head: HTTPHead) -> BodyAdmission {
-        if let admission = pusher.admit(head) { return admission }
+    func admit(_ head: HTTPHead, _ session: Session) -> BodyAdmission {
+        if let admission = pusher.admit(head, session) { return admission }
         if let realtime, realtime.owns(head) { return realtime.admit(head) }
         if echoes && head.path == "/echo" { return .refuse(status: 426, text: "A WebSocket upgrade is needed here.") }
         return .atMost(0)

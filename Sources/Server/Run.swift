@@ -15,9 +15,8 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     let signals = SignalWaiter()
     _ = ProcessFacts.raiseDescriptorLimit()
     guard let usesUring = chooseBackend(settings.backend, log) else { return EXIT_FAILURE }
-    let pusher: PusherNode
     do throws(AppTableError) {
-        pusher = try PusherNode(PusherConfiguration(settings))
+        _ = try PusherNode(PusherConfiguration(settings))
     } catch {
         log.error("applications not usable", ["error": .text("\(error)")])
         return EXIT_FAILURE
@@ -36,7 +35,7 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     var settings = settings
     settings.port = Int(opened.port)
     let configuration = nodeConfiguration(
-        settings, pusher, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
+        settings, PusherNode.Shared(), usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
         processors: processors)
     let node = Node(configuration)
     do throws(LoopError) {
@@ -92,7 +91,7 @@ private func usableProcessors() -> [Int32] {
 }
 
 private func nodeConfiguration(
-    _ settings: Settings, _ pusher: PusherNode, usesUring: Bool, workerCount: Int, listeners: [Int32],
+    _ settings: Settings, _ shared: PusherNode.Shared, usesUring: Bool, workerCount: Int, listeners: [Int32],
     processors: [Int32]
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
@@ -100,16 +99,23 @@ private func nodeConfiguration(
     let echoes = settings.echo
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
-        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, pusher: pusher)
+        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, counters: shared.counters,
+        applicationCount: settings.apps.count)
+    let pusherConfiguration = PusherConfiguration(settings)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
-    let handlers: @Sendable (Int) -> WorkerProtocols = { _ in
+    let handlers: @Sendable (Int) -> WorkerProtocols = { worker in
+        guard let pusher = try? PusherNode(pusherConfiguration, shared, worker: worker) else {
+            preconditionFailure("applications that were accepted a moment ago")
+        }
         let realtimeHandler = RealtimeHandler(realtime)
         let front =
             isRealtime ? RealtimeFront(realtime, handler: realtimeHandler, handlerIndex: HandlerIndex.realtime) : nil
         let router = NodeRouter(
             pusher: PusherFront(pusher, handlerIndex: HandlerIndex.pusher), realtime: front, echoes: echoes, page: page,
             metrics: metrics)
-        return WorkerProtocols(handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router)
+        return WorkerProtocols(
+            handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router,
+            observer: shared.webhooks == nil ? nil : PusherChannelObserver(pusher))
     }
     var configuration = NodeConfiguration(makeProtocols: handlers)
     configuration.workers = workerCount
