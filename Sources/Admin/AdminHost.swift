@@ -24,8 +24,8 @@ public protocol AdminHost: Sendable {
 
     func applications() -> [AdminApplication]
 
-    /// The protocol of a connection, and the id of its application if it has one.
-    func describe(_ facts: ConnectionFacts) -> (protocolName: String, application: String?)
+    /// The protocol of a connection, and the name space of its channels if it has one.
+    func describe(_ facts: ConnectionFacts) -> (protocolName: String, space: UInt16?)
 
     /// The message that subscribers of a channel get for an event.
     func message(space: UInt16, channel: String, event: String, data: String) -> [UInt8]
@@ -47,5 +47,5 @@ public protocol AdminHost: Sendable {
 public enum AdminNames {
     public static let realtime = "realtime"
     /// Its name space.
-    static let realtimeSpace: UInt16 = 0
+    public static let realtimeSpace: UInt16 = 0
 }

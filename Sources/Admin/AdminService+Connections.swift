@@ -10,10 +10,10 @@ extension AdminService {
 
     /// `connections`: those furthest behind first. Members: `app`, `slow` (only readers that are behind), `limit`.
     func connections(_ request: AdminValue, _ answer: @escaping @Sendable (AdminValue) -> Void) {
-        let wanted: String?
+        let wanted: UInt16?
         switch scope(request) {
         case .all: wanted = nil
-        case .space(let space): wanted = applicationNames()[space]
+        case .space(let space): wanted = space
         case .unknown(let name): return answer(AdminService.unknown(name))
         }
         let limit = min(
@@ -22,24 +22,21 @@ extension AdminService {
         walkAll(WorstReaders(limit: limit)) { [host] core, start, worst in
             core.inspectConnections(from: start, slotCount: AdminService.slotsAtOnce) { facts in
                 guard facts.isSocket, !onlySlow || facts.isBehind else { return }
-                if let wanted {
-                    let described = host.describe(facts)
-                    if (described.application ?? AdminNames.realtime) != wanted { return }
-                    if described.application == nil && described.protocolName != AdminNames.realtime { return }
-                }
+                if let wanted, host.describe(facts).space != wanted { return }
                 worst.add(facts)
             }
         } done: { [self] parts in
-            let list = WorstReaders.worst(parts.flatMap(\.readers), limit).map { describe($0) }
+            let names = applicationNames()
+            let list = WorstReaders.worst(parts.flatMap(\.readers), limit).map { describe($0, names) }
             answer(["total": .integer(parts.reduce(0) { $0 + $1.total }), "connections": .list(list)])
         }
     }
 
-    private func describe(_ facts: ConnectionFacts) -> AdminValue {
+    private func describe(_ facts: ConnectionFacts, _ names: [UInt16: String]) -> AdminValue {
         let described = host.describe(facts)
         return [
             "socket": .text(SocketText.of(facts.socketNumber)), "worker": .integer(facts.worker),
-            "protocol": .text(described.protocolName), "app": described.application.map { .text($0) } ?? .null,
+            "protocol": .text(described.protocolName), "app": described.space.flatMap { names[$0] }.map { .text($0) } ?? .null,
             "subscriptions": .integer(facts.subscriptionCount), "outboxBytes": .integer(facts.outboxBytes),
             "lagBytes": .integer(facts.lagBytes), "blockedSeconds": .integer(facts.blockedSeconds),
             "silentSeconds": .integer(facts.silentSeconds), "closing": .bool(facts.isClosing),
@@ -52,10 +49,9 @@ extension AdminService {
             return answer(AdminService.failure("socket must be a socket id, such as 123.456"))
         }
         onWorker(of: number, answer) { [self] core in
-            guard let facts = core.inspect(socketNumber: number), case .object(var members) = describe(facts) else {
-                return answer(AdminService.gone)
-            }
             let names = applicationNames()
+            guard let facts = core.inspect(socketNumber: number), case .object(var members) = describe(facts, names)
+            else { return answer(AdminService.gone) }
             var channels: [AdminValue] = []
             core.forEachChannel(ofSocket: number) { space, name in
                 channels.append(["app": .text(names[space] ?? "\(space)"), "channel": .text(name.string)])
@@ -80,13 +76,11 @@ extension AdminService {
         case .all: answer(AdminService.failure("name a socket, or an app whose connections are to end"))
         case .unknown(let name): answer(AdminService.unknown(name))
         case .space(let space):
-            let wanted = applicationNames()[space]
             walkAll(0) { [host] core, start, count in
                 var numbers: [UInt64] = []
                 let next = core.inspectConnections(from: start, slotCount: AdminService.slotsAtOnce) { facts in
                     guard facts.isSocket, !facts.isClosing else { return }
-                    let described = host.describe(facts)
-                    if (described.application ?? described.protocolName) == wanted { numbers.append(facts.socketNumber) }
+                    if host.describe(facts).space == space { numbers.append(facts.socketNumber) }
                 }
                 for number in numbers where core.close(socketNumber: number, reason: .kicked) { count += 1 }
                 return next

@@ -1,19 +1,23 @@
 import ClarionAdmin
 import ClarionEngine
+import ClarionLog
 import ClarionPusher
+import ClarionRealtimeJSON
 import ClarionSettings
 import Glibc
 
 /// What the admin service can learn of this process and do to it.
 final class NodeAdmin: AdminHost {
     private let settings: Settings
-    private let pusher: PusherNode
+    private let listApplications: @Sendable () -> [AdminApplication]
     private let usesUring: Bool
     private let startedAt: Int
 
-    init(_ settings: Settings, _ pusher: PusherNode, usesUring: Bool) {
+    init(
+        _ settings: Settings, usesUring: Bool, applications: @escaping @Sendable () -> [AdminApplication]
+    ) {
         self.settings = settings
-        self.pusher = pusher
+        listApplications = applications
         self.usesUring = usesUring
         startedAt = time(nil)
     }
@@ -30,28 +34,27 @@ final class NodeAdmin: AdminHost {
         ]
     }
 
-    func applications() -> [AdminApplication] {
-        pusher.applicationFacts().map {
-            AdminApplication(id: $0.id, key: $0.key, space: $0.space, connectionCount: $0.connectionCount)
-        }
-    }
+    func applications() -> [AdminApplication] { listApplications() }
 
-    func describe(_ facts: ConnectionFacts) -> (protocolName: String, application: String?) {
+    func describe(_ facts: ConnectionFacts) -> (protocolName: String, space: UInt16?) {
         switch facts.handler {
-        case HandlerIndex.pusher: ("pusher", pusher.applicationID(of: facts.state))
-        case HandlerIndex.realtime: (AdminNames.realtime, nil)
+        case HandlerIndex.pusher:
+            ("pusher", PusherByHand.application(of: facts.state).map { PusherByHand.space(ofApplication: $0) })
+        case HandlerIndex.realtime: (AdminNames.realtime, AdminNames.realtimeSpace)
         default: ("echo", nil)
         }
     }
 
     func message(space: UInt16, channel: String, event: String, data: String) -> [UInt8] {
-        if space != RealtimeSpace.number { return PusherNode.message(channel: channel, event: event, data: data) }
-        if settings.realtime.mode == .raw { return Array(data.utf8) }
-        return RealtimeSpace.envelope(channel: channel, payload: data)
+        if space != AdminNames.realtimeSpace {
+            return PusherByHand.message(channel: channel, event: event, data: data)
+        }
+        let isRaw = settings.realtime.mode == .raw
+        return isRaw ? Array(data.utf8) : RealtimeByHand.envelope(channel: channel, message: data)
     }
 
     func fault(ofChannel channel: String) -> String? {
-        PusherNode.isChannelName(channel) ? nil : "\(channel) is no name of a channel"
+        PusherByHand.isChannelName(channel) ? nil : "\(channel) is no name of a channel"
     }
 
     func reload() -> AdminValue { ["error": "this node was started without a configuration file; nothing to reload"] }
@@ -59,4 +62,31 @@ final class NodeAdmin: AdminHost {
     func drain() { kill(getpid(), SIGTERM) }
 
     func restart() -> String? { nil }
+}
+
+/// Opens the admin socket as the settings say. A node without one is a node all the same: what stands in the way is
+/// logged.
+func openAdminSocket(
+    _ settings: Settings, _ node: Node, _ counters: ConnectionCounters, usesUring: Bool, _ log: Logger
+) -> AdminServer? {
+    let choice = settings.adminSocket
+    if choice == AdminSettingWords.off { return nil }
+    let path = choice == AdminSettingWords.auto ? AdminPath.usual(port: settings.port) : choice
+    let apps = settings.apps
+    let host = NodeAdmin(settings, usesUring: usesUring) {
+        apps.enumerated().map { number, app in
+            AdminApplication(
+                id: app.id, key: app.key, space: PusherByHand.space(ofApplication: number),
+                connectionCount: counters.value(number))
+        }
+    }
+    do throws(LocalSocketError) {
+        try AdminPath.prepare(path)
+        let server = try AdminServer(path: path, service: AdminService(node: node, host: host))
+        log.info("admin socket", ["path": .text(path)])
+        return server
+    } catch {
+        log.warning("no admin socket", ["why": .text(error.description)])
+        return nil
+    }
 }

@@ -1,4 +1,5 @@
 import CPosix
+import ClarionAdmin
 import ClarionEcho
 import ClarionEngine
 public import ClarionLog
@@ -34,8 +35,9 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     // From here on the port is the one that is bound: it may have been left to the system.
     var settings = settings
     settings.port = Int(opened.port)
+    let shared = PusherNode.Shared()
     let configuration = nodeConfiguration(
-        settings, PusherNode.Shared(), usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
+        settings, shared, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
         processors: processors)
     let node = Node(configuration)
     do throws(LoopError) {
@@ -44,12 +46,14 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
         log.error("cannot start", ["error": .text(error.description)])
         return EXIT_FAILURE
     }
+    let admin = openAdminSocket(settings, node, shared.counters, usesUring: usesUring, log)
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     let signal = signals.wait()
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
     signals.restoreDefaults()
     node.stop()
     node.join()
+    admin?.stop()
     log.info("stopped")
     return EXIT_SUCCESS
 }

@@ -58,6 +58,9 @@ public enum SettingTable {
             "The largest message of a client on /ws; 64 KiB unless set where clients may publish.",
             cost: "Memory of one message for each connection that sends one in pieces.",
             reached: "The connection is closed with 1009."),
+        SettingRow(
+            "admin.socket", \.adminSocket, .text("auto, off, or a path from the root", where: isSocketPath),
+            "The Unix-domain socket of clarion status and the like; auto is a usual place, named by the port."),
         SettingRow("log.level", \.logLevel, .choice, "The least important lines that are written."),
         SettingRow(
             "log.format", \.logFormat, .choice,
@@ -74,6 +77,11 @@ public enum SettingTable {
 private let isHost: @Sendable (String) -> Bool = { text in
     !text.isEmpty && text.utf8.count <= 255
         && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
+}
+
+/// A word of `AdminSettingWords`, or an absolute path.
+private let isSocketPath: @Sendable (String) -> Bool = { text in
+    text == AdminSettingWords.auto || text == AdminSettingWords.off || text.hasPrefix("/")
 }
 
 /// `*`, or scheme://host[:port] without a path.
