@@ -73,7 +73,7 @@ let package = Package(
             [
                 "ClarionBytes", "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho",
                 "ClarionRealtimeJSON",
-                "ClarionPusher", "ClarionAdmin", "ClarionSettings", "ClarionLog", "CPosix",
+                "ClarionPusher", "ClarionAdmin", "ClarionSettings", "ClarionLog", "CPosix", "CCrypto",
             ]),
         .executableTarget(
             name: "clarion",

@@ -70,7 +70,9 @@ extension AdminService {
         let event = request["event"]?.text ?? "message"
         let text = host.message(space: space, channel: channel, event: event, data: data)
         let name = Array(channel.utf8)
-        askAll { core in core.homeSubscriptionCount(space: space, named: name) } done: { [node] counts in
+        askAll { core in
+            core.homeSubscriptionCount(space: space, named: name)
+        } done: { [node] counts in
             node.call(worker: 0) { core in
                 unsafe name.withUnsafeBufferPointer { name in
                     unsafe text.withUnsafeBufferPointer { text in

@@ -36,7 +36,8 @@ extension AdminService {
         let described = host.describe(facts)
         return [
             "socket": .text(SocketText.of(facts.socketNumber)), "worker": .integer(facts.worker),
-            "protocol": .text(described.protocolName), "app": described.space.flatMap { names[$0] }.map { .text($0) } ?? .null,
+            "protocol": .text(described.protocolName),
+            "app": described.space.flatMap { names[$0] }.map { .text($0) } ?? .null,
             "subscriptions": .integer(facts.subscriptionCount), "outboxBytes": .integer(facts.outboxBytes),
             "lagBytes": .integer(facts.lagBytes), "blockedSeconds": .integer(facts.blockedSeconds),
             "silentSeconds": .integer(facts.silentSeconds), "closing": .bool(facts.isClosing),

@@ -1,5 +1,5 @@
-public import ClarionEngine
 import ClarionBytes
+public import ClarionEngine
 import ClarionLoop
 import Synchronization
 
@@ -134,7 +134,9 @@ public final class AdminService: Sendable {
     }
 
     private func status(_ answer: @escaping @Sendable (AdminValue) -> Void) {
-        askAll { WorkerReport(core: $0.counters, loop: $0.backendCounters, mailWaiting: $0.mailWaiting) } done: {
+        askAll {
+            WorkerReport(core: $0.counters, loop: $0.backendCounters, mailWaiting: $0.mailWaiting)
+        } done: {
             [self] reports in
             var members = host.facts()
             let total = AdminService.sums(reports)
@@ -171,5 +173,14 @@ public final class AdminService: Sendable {
                 let sum = reports.reduce(0) { $0 &+ $1.core.closed[Int(reason.rawValue)] }
                 return sum > 0 ? ("\(reason)", AdminValue(sum)) : nil
             })
+    }
+}
+
+extension AdminService {
+    /// Answers a request that came over HTTP, wherever its connection is.
+    public func answer(_ ticket: SessionTicket, _ body: [UInt8]) {
+        node.call(worker: ticket.worker) { core in
+            core.respond(to: ticket, status: 200, contentType: "application/json", body: body)
+        }
     }
 }

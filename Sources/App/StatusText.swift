@@ -11,7 +11,9 @@ struct StatusText {
     var text: String {
         var lines = [headline, ""]
         lines.append(AdminTables.table(totals))
-        if let workers = now["workers"]?.list, workers.count > 1 { lines += ["", AdminTables.table(rows(of: workers))] }
+        if let workers = now["workers"]?.list, workers.count > 1 {
+            lines += ["", AdminTables.table(rows(of: workers))]
+        }
         if let apps = now["apps"]?.list, !apps.isEmpty {
             let rows = apps.map { [AdminTables.count($0["connections"]), AdminTables.plain($0["id"])] }
             lines += ["", AdminTables.table([["connections", "application"]] + rows)]
@@ -65,7 +67,8 @@ struct StatusText {
             let perSecond = rate(worker, earlier.flatMap { $0.count > number ? $0[number] : nil }, "deliveries")
             rows.append([
                 "\(number)", AdminTables.count(worker["connections"]), AdminTables.count(worker["channels"]),
-                perSecond.map { AdminTables.grouped(Int($0.rounded())) } ?? "-", AdminTables.count(worker["mailWaiting"]),
+                perSecond.map { AdminTables.grouped(Int($0.rounded())) } ?? "-",
+                AdminTables.count(worker["mailWaiting"]),
                 AdminTables.decimal(Double(worker["turnMicrosecondsMax"]?.integer ?? 0) / 1000) + " ms",
             ])
         }
@@ -79,7 +82,9 @@ struct StatusText {
 
     /// Days, hours, minutes, seconds: the two largest that are not 0.
     static func duration(_ seconds: Int) -> String {
-        let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")]
+        let parts = [
+            (seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s"),
+        ]
         let shown = parts.drop { $0.0 == 0 }.prefix(2).map { "\($0.0) \($0.1)" }
         return shown.isEmpty ? "0 s" : shown.joined(separator: " ")
     }

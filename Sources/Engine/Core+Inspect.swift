@@ -91,7 +91,7 @@ extension Core {
 
     /// Closes a connection of this worker with what its protocol has to say about `reason`. False when there is none.
     public func close(socketNumber: UInt64, reason: CloseReason) -> Bool {
-        guard let slot = ownSlot(ofSocket: socketNumber) else { return false }
+        guard let slot = ownSlot(ofSocket: socketNumber), !isClosing(slot) else { return false }
         if unsafe connections[slot].pointee.phase == .http {
             terminate(slot, reason: reason)
         } else {

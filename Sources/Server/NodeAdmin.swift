@@ -64,14 +64,10 @@ final class NodeAdmin: AdminHost {
     func restart() -> String? { nil }
 }
 
-/// Opens the admin socket as the settings say. A node without one is a node all the same: what stands in the way is
-/// logged.
-func openAdminSocket(
-    _ settings: Settings, _ node: Node, _ counters: ConnectionCounters, usesUring: Bool, _ log: Logger
-) -> AdminServer? {
-    let choice = settings.adminSocket
-    if choice == AdminSettingWords.off { return nil }
-    let path = choice == AdminSettingWords.auto ? AdminPath.usual(port: settings.port) : choice
+/// What answers operators of this process.
+func adminService(
+    _ settings: Settings, _ node: Node, _ counters: ConnectionCounters, usesUring: Bool
+) -> AdminService {
     let apps = settings.apps
     let host = NodeAdmin(settings, usesUring: usesUring) {
         apps.enumerated().map { number, app in
@@ -80,9 +76,18 @@ func openAdminSocket(
                 connectionCount: counters.value(number))
         }
     }
+    return AdminService(node: node, host: host)
+}
+
+/// Opens the admin socket as the settings say. A node without one is a node all the same: what stands in the way is
+/// logged.
+func openAdminSocket(_ settings: Settings, _ service: AdminService, _ log: Logger) -> AdminServer? {
+    let choice = settings.adminSocket
+    if choice == AdminSettingWords.off { return nil }
+    let path = choice == AdminSettingWords.auto ? AdminPath.usual(port: settings.port) : choice
     do throws(LocalSocketError) {
         try AdminPath.prepare(path)
-        let server = try AdminServer(path: path, service: AdminService(node: node, host: host))
+        let server = try AdminServer(path: path, service: service)
         log.info("admin socket", ["path": .text(path)])
         return server
     } catch {

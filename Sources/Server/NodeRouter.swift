@@ -18,18 +18,23 @@ final class NodeRouter: Router {
     private let echoes: Bool
     private let page: [UInt8]
     private let metrics: MetricsPage
+    private let dashboard: DashboardFront?
 
     /// Bytes of one message on `/echo`, as the conformance suite needs them.
     static let echoMessageBytesMax = 16 << 20
     /// Silence on `/echo` before a ping, and the time to answer it.
     private static let echoLiveness = Liveness(pingAfterSeconds: 60, answerWithinSeconds: 30)
 
-    init(pusher: PusherFront, realtime: RealtimeFront?, echoes: Bool, page: [UInt8], metrics: MetricsPage) {
+    init(
+        pusher: PusherFront, realtime: RealtimeFront?, echoes: Bool, page: [UInt8], metrics: MetricsPage,
+        dashboard: DashboardFront?
+    ) {
         self.pusher = pusher
         self.realtime = realtime
         self.echoes = echoes
         self.page = page
         self.metrics = metrics
+        self.dashboard = dashboard
     }
 
     func upgrade(_ head: HTTPHead, _ session: Session) -> UpgradeDecision {
@@ -46,6 +51,7 @@ final class NodeRouter: Router {
     func admit(_ head: HTTPHead, _ session: Session) -> BodyAdmission {
         if let admission = pusher.admit(head, session) { return admission }
         if let realtime, realtime.owns(head) { return realtime.admit(head) }
+        if let dashboard, dashboard.owns(head) { return dashboard.admit(head) }
         if echoes && head.path == "/echo" { return .refuse(status: 426, text: "A WebSocket upgrade is needed here.") }
         return .atMost(0)
     }
@@ -53,6 +59,7 @@ final class NodeRouter: Router {
     func request(_ head: HTTPHead, body: ByteView, _ session: Session) {
         if pusher.request(head, body: body, session) { return }
         if let realtime, realtime.owns(head) { return realtime.request(head, body: body, session) }
+        if let dashboard, dashboard.owns(head) { return dashboard.request(head, body: body, session) }
         let isPage = head.path == "/"
         guard isPage || head.path == "/metrics" else {
             return session.respond(

@@ -36,9 +36,12 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     var settings = settings
     settings.port = Int(opened.port)
     let shared = PusherNode.Shared()
+    let dashboard = settings.dashboardPassword.map {
+        DashboardFront(DashboardFront.Configuration(user: settings.dashboardUser, password: $0.revealed))
+    }
     let configuration = nodeConfiguration(
         settings, shared, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
-        processors: processors)
+        processors: processors, dashboard: dashboard)
     let node = Node(configuration)
     do throws(LoopError) {
         try node.start()
@@ -46,7 +49,9 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
         log.error("cannot start", ["error": .text(error.description)])
         return EXIT_FAILURE
     }
-    let admin = openAdminSocket(settings, node, shared.counters, usesUring: usesUring, log)
+    let service = adminService(settings, node, shared.counters, usesUring: usesUring)
+    dashboard?.open(service)
+    let admin = openAdminSocket(settings, service, log)
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     let signal = signals.wait()
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
@@ -96,7 +101,7 @@ private func usableProcessors() -> [Int32] {
 
 private func nodeConfiguration(
     _ settings: Settings, _ shared: PusherNode.Shared, usesUring: Bool, workerCount: Int, listeners: [Int32],
-    processors: [Int32]
+    processors: [Int32], dashboard: DashboardFront?
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled
@@ -116,7 +121,7 @@ private func nodeConfiguration(
             isRealtime ? RealtimeFront(realtime, handler: realtimeHandler, handlerIndex: HandlerIndex.realtime) : nil
         let router = NodeRouter(
             pusher: PusherFront(pusher, handlerIndex: HandlerIndex.pusher), realtime: front, echoes: echoes, page: page,
-            metrics: metrics)
+            metrics: metrics, dashboard: dashboard)
         return WorkerProtocols(
             handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router,
             observer: shared.webhooks == nil ? nil : PusherChannelObserver(pusher))

@@ -25,6 +25,9 @@ public struct Settings: Sendable, Equatable {
     public var realtime = RealtimeSettings()
     /// Where the admin socket is: `AdminSettingWords`, or a path.
     public var adminSocket = AdminSettingWords.auto
+    /// What opens `/dashboard`; nil: there is none.
+    public var dashboardPassword: Secret?
+    public var dashboardUser = "admin"
     /// Lines below this level are not written.
     public var logLevel = LogLevel.info
     /// The shape of a log line.
