@@ -27,10 +27,17 @@ def place():
         yield Path(folder) / "admin.sock"
 
 
+def node_at(place: Path, variant: Variant) -> Node:
+    """A node whose admin socket is at `place`, or that has said that it cannot be."""
+    node = Node(USUAL.with_flags("--admin-socket", str(place)), variant)
+    wait_until(lambda: "admin socket" in node.output(), "the node says where its admin socket is")
+    return node
+
+
 @pytest.fixture
 def own(variant: Variant, place: Path):
     """A node with an admin socket at `place`."""
-    node = Node(USUAL.with_flags("--admin-socket", str(place)), variant)
+    node = node_at(place, variant)
     yield node
     node.stop_clean()
 
@@ -195,22 +202,20 @@ class TestSocket:
         wait_until(lambda: b"totals" in ask(place, b'{"command":"status"}\n'), "the socket serves again", timeout=30)
 
     def test_a_file_left_behind_is_replaced_and_a_living_one_is_not(self, variant: Variant, place: Path) -> None:
-        settings = USUAL.with_flags("--admin-socket", str(place))
-        first = Node(settings, variant)
-        second = Node(settings, variant)
+        first, second = node_at(place, variant), node_at(place, variant)
         assert "another node answers" in second.output()
         assert json.loads(run(place, "status", "--json"))["pid"] == first.process.pid
         second.stop_clean()
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         assert place.exists()
-        third = Node(settings, variant)
+        third = node_at(place, variant)
         assert json.loads(run(place, "status", "--json"))["pid"] == third.process.pid
         third.stop_clean()
         assert not place.exists()
 
     def test_drain(self, variant: Variant, place: Path) -> None:
-        node = Node(USUAL.with_flags("--admin-socket", str(place)), variant)
+        node = node_at(place, variant)
         client = PusherClient(node)
         assert run(place, "drain") == "draining\n"
         client.read_error(4200)
