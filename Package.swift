@@ -68,16 +68,19 @@ let package = Package(
         floor(
             "ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "ClarionBytes", "CCrypto"]),
         floor(
+            "ClarionAdmin", "Sources/Admin",
+            ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionEngine", "CPosix"]),
+        floor(
             "ClarionServer", "Sources/Server",
             [
                 "ClarionBytes", "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho",
                 "ClarionRealtimeJSON",
-                "ClarionPusher", "ClarionSettings", "ClarionLog", "CPosix",
+                "ClarionPusher", "ClarionAdmin", "ClarionSettings", "ClarionLog", "CPosix", "CCrypto",
             ]),
         .executableTarget(
             name: "clarion",
             dependencies: [
-                "ClarionServer", "ClarionSettings", "ClarionLog",
+                "ClarionServer", "ClarionAdmin", "ClarionSettings", "ClarionLog",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/App", swiftSettings: strict),

@@ -45,3 +45,10 @@ int cposix_random(void *bytes, size_t count) {
     }
     return 0;
 }
+
+int64_t cposix_peer_user(int fd) {
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+    return credentials.uid;
+}

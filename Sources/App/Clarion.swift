@@ -8,7 +8,11 @@ struct Clarion: ParsableCommand {
         commandName: "clarion",
         abstract: "A node that holds WebSocket connections and delivers what is published to their channels.",
         version: clarionVersion,
-        subcommands: [StartCommand.self, ConfigCommand.self, VersionCommand.self])
+        subcommands: [
+            StartCommand.self, StatusCommand.self, TopCommand.self, ConfigCommand.self, ChannelsCommand.self,
+            PublishCommand.self, TailCommand.self, ConnectionsCommand.self, KickCommand.self, ReloadCommand.self,
+            DrainCommand.self, RestartCommand.self, VersionCommand.self,
+        ])
 }
 
 struct VersionCommand: ParsableCommand {

@@ -29,6 +29,10 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     /// The origin may not connect.
     case originRefused
     case unknownApplication
+    /// It cannot be found out now whether the application exists.
+    case applicationUndecided
+    /// The application was taken away, or switched off.
+    case applicationDisabled
     case applicationFull
     case badProtocolVersion
     /// The reader fell behind further than the channel's log reaches, or took nothing for too long.
@@ -43,6 +47,8 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case idle
     /// The node is at its most connections.
     case nodeFull
+    /// An operator, or the application through the HTTP API, ended it.
+    case kicked
     /// The node stops.
     case shutdown
 }

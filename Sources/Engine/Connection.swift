@@ -59,6 +59,8 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     static let continued = ConnectionFlags(rawValue: 1 << 21)
     /// A subscription has `lost` messages that the peer is to be told of.
     static let hasGap = ConnectionFlags(rawValue: 1 << 22)
+    /// The router does not know yet what becomes of the request at hand; it is asked again.
+    static let awaitingRouter = ConnectionFlags(rawValue: 1 << 23)
 
     /// With any of these a delivery is not the plain "send the rest of one log".
     static let notPlain: ConnectionFlags = [.blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued]

@@ -242,10 +242,15 @@ extension Core {
         let home = unsafe homes[slot]
         let index = interestIndex(slot, worker: UInt32(mail.from), count: count)
         guard let index, let interested = unsafe home.pointee.interested else { return }
+        let before = unsafe Int(home.pointee.subscriptionCount)
         unsafe home.pointee.subscriptionCount += count
         unsafe home.pointee.subscriptionCount -= interested[index].subscriberCount
         unsafe interested[index] = InterestedWorker(
             worker: UInt32(mail.from), slot: mail.slot, generation: mail.generation, subscriberCount: count)
+        if let observer {
+            let now = unsafe Int(home.pointee.subscriptionCount)
+            observer.subscriptionsChanged(space: name.space, name: name.key, from: before, to: now)
+        }
         if count == 0 {
             unsafe home.pointee.interestedCount -= 1
             unsafe interested[index] = unsafe interested[Int(home.pointee.interestedCount)]

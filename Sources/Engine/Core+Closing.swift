@@ -137,6 +137,23 @@ extension Core {
         command(.shutdownSending, slot)
     }
 
+    // MARK: Closing many
+
+    /// Calls `body` for the open WebSockets that speak to handler number `handler`, in `count` slots from number
+    /// `first` on. Returns where to go on; nil behind the last. For rare things: it looks at every slot.
+    public func forEachSession(
+        handler: UInt8, from first: Int, slots count: Int, _ body: (Session) -> Void
+    ) -> Int? {
+        let end = min(first + count, connections.touched)
+        for slot in UInt32(min(first, end))..<UInt32(end) where connections.isInUse(slot) {
+            let connection = unsafe connections[slot]
+            if unsafe connection.pointee.phase == .open && connection.pointee.handler == handler {
+                body(Session(core: self, slot: slot))
+            }
+        }
+        return end < connections.touched ? end : nil
+    }
+
     // MARK: Leaving
 
     /// The node stops: nothing new comes in; what was taken in reaches everybody it is for, on all workers; then

@@ -49,7 +49,8 @@ extension Core {
 
     private func isAnswering(_ slot: UInt32) -> Bool {
         let flags = unsafe connections[slot].pointee.flags
-        return flags.contains(.awaitingAnswer) || flags.contains(.hasOutbox) && !flags.contains(.continued)
+        return !flags.isDisjoint(with: [.awaitingAnswer, .awaitingRouter])
+            || flags.contains(.hasOutbox) && !flags.contains(.continued)
     }
 
     /// Looks at what is there of a request; hands it on when it is whole.
@@ -79,9 +80,11 @@ extension Core {
 
     private func readBody(_ slot: UInt32, _ head: HTTPHead, _ base: UnsafeMutablePointer<UInt8>, count: Int) {
         let bodyMax: Int
-        switch router?.admit(head) ?? .refuse(status: 404, text: "Not found.") {
+        switch router?.admit(head, Session(core: self, slot: slot)) ?? .refuse(status: 404, text: "Not found.") {
         case .refuse(let status, let text):
             return refuseRequest(slot, status: status, text: text, reason: .badRequest)
+        case .later(let seconds):
+            return awaitRouter(slot, seconds: seconds)
         case .atMost(let bytes):
             bodyMax = bytes
         }
@@ -156,6 +159,43 @@ extension Core {
         }
     }
 
+    // MARK: Requests that wait for the router
+
+    /// Nothing of the request is used up; what comes behind it waits too.
+    private func awaitRouter(_ slot: UInt32, seconds count: Int) {
+        unsafe connections[slot].pointee.flags.insert(.awaitingRouter)
+        setTimer(slot, at: nowTick + max(seconds(count), 1))
+    }
+
+    /// The router knows more now: what waits on this connection is looked at again. Ignored when the connection is
+    /// gone or waits no more.
+    public func lookAgain(_ ticket: SessionTicket) {
+        precondition(ticket.worker == workerIndex)
+        if connections.generation(of: ticket.slot) == ticket.generation { lookAgain(ticket.slot) }
+    }
+
+    func lookAgain(_ slot: UInt32) {
+        let connection = unsafe connections[slot]
+        guard unsafe connection.pointee.phase == .http, unsafe connection.pointee.flags.contains(.awaitingRouter) else {
+            return
+        }
+        unsafe connection.pointee.flags.remove(.awaitingRouter)
+        unsafe connection.pointee.phaseTick = nowTick
+        setTimer(slot, at: nowTick + seconds(limits.headSeconds))
+        readRequest(slot)
+        if isAnswering(slot) { return }
+        readOn(slot)
+    }
+
+    /// Nothing whole is left: more is read, or, when the peer has ended, there is no more.
+    private func readOn(_ slot: UInt32) {
+        if unsafe connections[slot].pointee.flags.contains(.peerEnded) {
+            if unsafe connections[slot].pointee.phase == .http { terminate(slot, reason: .httpDone) }
+        } else {
+            resumeReading(slot)
+        }
+    }
+
     // MARK: Upgrade
 
     private func upgrade(_ slot: UInt32, _ head: HTTPHead, _ key: InlineArray<28, UInt8>) {
@@ -171,6 +211,8 @@ extension Core {
             refuseRequest(slot, status: status, text: text, reason: status == 403 ? .originRefused : .badRequest)
         case .abort:
             terminate(slot, reason: .originRefused, reset: true)
+        case .later(let seconds):
+            awaitRouter(slot, seconds: seconds)
         case .accept(let handler, let state, let messageBytesMax, let liveness):
             var block = unsafe connection.pointee.message
             let start = unsafe Int(connection.pointee.messageStart) + head.headByteCount
@@ -295,12 +337,7 @@ extension Core {
         setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
         readRequest(slot)
         if isAnswering(slot) { return }
-        // Nothing whole is left: more is read, or, when the peer has ended, there is no more.
-        if unsafe connection.pointee.flags.contains(.peerEnded) {
-            if unsafe connection.pointee.phase == .http { terminate(slot, reason: .httpDone) }
-        } else {
-            resumeReading(slot)
-        }
+        readOn(slot)
     }
 }
 

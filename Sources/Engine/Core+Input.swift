@@ -35,7 +35,7 @@ extension Core {
         case .http:
             // An answer that is being made or sent still leaves, and those to the requests behind it: the peer may only
             // have shut its sending side.
-            if unsafe connection.pointee.flags.isDisjoint(with: [.awaitingAnswer, .hasOutbox]) {
+            if unsafe connection.pointee.flags.isDisjoint(with: [.awaitingAnswer, .awaitingRouter, .hasOutbox]) {
                 unsafe terminate(slot, reason: connection.pointee.requestCount > 0 ? .httpDone : .peerClosed)
             }
         case .open:

@@ -48,7 +48,7 @@ extension Core {
 
     /// Gives a message to its home. Returns its number there (0 when this worker is the home: it has its place
     /// already).
-    private func submit(_ item: HeldPublish, to home: Int) -> UInt64 {
+    func submit(_ item: HeldPublish, to home: Int) -> UInt64 {
         if home == workerIndex {
             order(item.frame, excluded: item.excluded)
             return 0
@@ -147,10 +147,12 @@ extension Core {
         counters.ordered += 1
         guard let slot = findHome(space: frame.space, name: frame.key, hash: frame.hash) else {
             counters.unheard += 1
+            if !taps.isEmpty { show(frame, offset: 0) }
             return
         }
         let home = unsafe homes[slot]
         unsafe home.pointee.offset += 1
+        if !taps.isEmpty { unsafe show(frame, offset: home.pointee.offset) }
         var excludedWorker = UInt32.max
         var excludedSlot: UInt32 = 0
         var excludedGeneration: UInt32 = 0

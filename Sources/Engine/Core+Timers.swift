@@ -83,6 +83,7 @@ extension Core {
 
     private func httpTimerFired(_ slot: UInt32) {
         let connection = unsafe connections[slot]
+        if unsafe connection.pointee.flags.contains(.awaitingRouter) { return lookAgain(slot) }
         if unsafe connection.pointee.flags.contains(.awaitingAnswer) || connection.pointee.flags.contains(.hasOutbox) {
             let deadline = unsafe connection.pointee.phaseTick + seconds(limits.idleSeconds)
             if nowTick >= deadline { return terminate(slot, reason: .idle, reset: true) }

@@ -46,7 +46,7 @@ final class HeldPublishes {
     public let workerIndex: Int
     public var workerCount: Int { exchange.workerCount }
     let exchange: Exchange
-    let limits: EngineLimits
+    public private(set) var limits: EngineLimits
     let httpLimits: HTTPLimits
 
     var connections: Slab<Connection>
@@ -93,6 +93,9 @@ final class HeldPublishes {
     /// Requests whose body comes in chunks, by slot.
     var chunkedRequests: [UInt32: ChunkedRequest] = [:]
 
+    /// Who watches what this worker orders; empty but for an operator's looking.
+    var taps: [MessageTap] = []
+
     /// Encoders write here; empty between uses.
     var scratch = ByteBuffer(capacity: 4096)
     public internal(set) var nowTick: UInt32 = 1
@@ -119,6 +122,7 @@ final class HeldPublishes {
 
     var handlers: [any MessageHandler] = []
     var router: (any Router)?
+    var observer: (any ChannelObserver)?
 
     init(workerIndex: Int, exchange: Exchange, limits: EngineLimits, httpLimits: HTTPLimits) throws(LoopError) {
         self.workerIndex = workerIndex
@@ -220,6 +224,30 @@ final class HeldPublishes {
 
     var isSweeping: Bool { !sweeping.isEmpty || !starting.isEmpty }
     var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty }
+
+    /// Takes the bounds of `new` that are no reservations of memory made at the start. They hold for new work.
+    public func adopt(_ new: EngineLimits) {
+        limits.subscriptionsPerConnectionMax = min(
+            new.subscriptionsPerConnectionMax, subscriptions.capacity)
+        limits.outboxBytesMax = new.outboxBytesMax
+        limits.slowConsumerPolicy = new.slowConsumerPolicy
+        limits.slowConsumerSeconds = new.slowConsumerSeconds
+        limits.headSeconds = new.headSeconds
+        limits.idleSeconds = new.idleSeconds
+        limits.messageSeconds = new.messageSeconds
+        limits.fragmentsMax = new.fragmentsMax
+        limits.controlFramesBurst = new.controlFramesBurst
+        limits.controlFramesPerSecond = new.controlFramesPerSecond
+        limits.closeSeconds = new.closeSeconds
+        limits.drainSeconds = new.drainSeconds
+    }
+
+    /// Runs `body` on this worker, in a later turn.
+    public func callLater(_ body: @escaping @Sendable (Core) -> Void) {
+        var mail = Mail(.call)
+        unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
+        post(mail, to: workerIndex)
+    }
 
     /// Runs `body` on worker `worker`: at once when it is this one. For rare things; allocates.
     public func call(worker: Int, _ body: @escaping @Sendable (Core) -> Void) {

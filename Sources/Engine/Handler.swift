@@ -37,6 +37,12 @@ extension MessageHandler {
     public func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {}
 }
 
+/// Told, at the homes of channels, how many connections are subscribed to them. One for each worker.
+public protocol ChannelObserver: AnyObject {
+    /// The number of a channel's subscriptions, of all workers together, has changed. `name` is valid during the call.
+    func subscriptionsChanged(space: UInt16, name: ByteView, from before: Int, to now: Int)
+}
+
 /// What a close frame says.
 public struct Farewell {
     public var code: UInt16
@@ -73,6 +79,9 @@ public enum UpgradeDecision {
     case refuse(status: Int, text: StaticString)
     /// The connection is closed without an answer.
     case abort
+    /// Not known yet: the request waits, and the router is asked again when somebody calls `Core.lookAgain`, or when
+    /// so many seconds have passed.
+    case later(seconds: Int)
 }
 
 /// Four words that belong to the protocol of a connection.
@@ -92,12 +101,14 @@ public enum BodyAdmission {
     case atMost(Int)
     /// An answer now, then the connection is closed.
     case refuse(status: Int, text: StaticString)
+    /// As `UpgradeDecision.later`.
+    case later(seconds: Int)
 }
 
 /// What stands between HTTP and the handlers: which path leads where. One instance for each worker.
 public protocol Router: AnyObject {
     func upgrade(_ head: HTTPHead, _ session: Session) -> UpgradeDecision
-    func admit(_ head: HTTPHead) -> BodyAdmission
+    func admit(_ head: HTTPHead, _ session: Session) -> BodyAdmission
     /// A whole request. Answer with `session.respond` now, or later through `session.ticket`; exactly once.
     func request(_ head: HTTPHead, body: ByteView, _ session: Session)
 }

@@ -27,10 +27,13 @@ public struct NodeConfiguration: Sendable {
 public struct WorkerProtocols {
     public var handlers: [any MessageHandler]
     public var router: any Router
+    /// Is told of the channels that have their home on the worker.
+    public var observer: (any ChannelObserver)?
 
-    public init(handlers: [any MessageHandler], router: any Router) {
+    public init(handlers: [any MessageHandler], router: any Router, observer: (any ChannelObserver)? = nil) {
         self.handlers = handlers
         self.router = router
+        self.observer = observer
     }
 }
 
@@ -99,6 +102,18 @@ public final class Node: Sendable {
     private static let refusalsAtOnce = 64
     private static let pollMicroseconds: UInt32 = 500
 
+    /// Runs `body` on worker number `worker`, in its next turn. From any thread that is no worker. For rare things;
+    /// allocates. Once the node has stopped nothing runs any more.
+    public func call(worker: Int, _ body: @escaping @Sendable (Core) -> Void) {
+        precondition(worker >= 0 && worker < configuration.workers)
+        var mail = Mail(.call)
+        unsafe mail.call = unsafe Unmanaged.passRetained(MailCall(body)).toOpaque()
+        exchange.post(mail, to: worker)
+    }
+
+    /// How many workers there are.
+    public var workerCount: Int { configuration.workers }
+
     /// Tells all workers to leave: they stop accepting, let what is queued leave, tell their peers, and end.
     public func stop() {
         for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }
@@ -145,6 +160,7 @@ public final class Node: Sendable {
         let protocols = configuration.makeProtocols(index)
         core.handlers = protocols.handlers
         core.router = protocols.router
+        core.observer = protocols.observer
         // A few more places than connections: one too many is accepted, counted and closed.
         let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         let backend = try B(options: options)

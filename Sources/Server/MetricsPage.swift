@@ -12,13 +12,15 @@ import Synchronization
 final class MetricsPage: Sendable {
     private let backend: String
     private let version: String
-    private let pusher: PusherNode
+    private let counters: ConnectionCounters
+    private let applicationCount: Int
     private let startedAt: Double
 
-    init(backend: String, version: String, pusher: PusherNode) {
+    init(backend: String, version: String, counters: ConnectionCounters, applicationCount: Int) {
         self.backend = backend
         self.version = version
-        self.pusher = pusher
+        self.counters = counters
+        self.applicationCount = applicationCount
         var now = timespec()
         _ = unsafe clock_gettime(CLOCK_REALTIME, &now)
         startedAt = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
@@ -120,8 +122,8 @@ final class MetricsPage: Sendable {
     private func appendApplications(to text: inout String) {
         text += "# HELP clarion_application_connections Open connections of each application, by its number.\n"
         text += "# TYPE clarion_application_connections gauge\n"
-        for index in pusher.configuration.applications.indices {
-            text += "clarion_application_connections{application=\"\(index + 1)\"} \(pusher.counters.value(index))\n"
+        for index in 0..<applicationCount {
+            text += "clarion_application_connections{application=\"\(index + 1)\"} \(counters.value(index))\n"
         }
     }
 

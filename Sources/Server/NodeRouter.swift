@@ -18,6 +18,7 @@ final class NodeRouter: Router {
     private let echoes: Bool
     private let page: [UInt8]
     private let metrics: MetricsPage
+    private let dashboard: DashboardFront?
 
     /// Silence on `/echo` before a ping, and the time to answer it.
     private static let echoLiveness = Liveness(pingAfterSeconds: 60, answerWithinSeconds: 30)
@@ -26,7 +27,7 @@ final class NodeRouter: Router {
 
     init(
         pusher: PusherFront, realtime: RealtimeFront?, echoes: Bool, echoMessageBytesMax: Int, page: [UInt8],
-        metrics: MetricsPage
+        metrics: MetricsPage, dashboard: DashboardFront?
     ) {
         self.pusher = pusher
         self.realtime = realtime
@@ -34,10 +35,11 @@ final class NodeRouter: Router {
         self.echoMessageBytesMax = echoMessageBytesMax
         self.page = page
         self.metrics = metrics
+        self.dashboard = dashboard
     }
 
     func upgrade(_ head: HTTPHead, _ session: Session) -> UpgradeDecision {
-        if let decision = pusher.upgrade(head) { return decision }
+        if let decision = pusher.upgrade(head, session) { return decision }
         if let realtime, realtime.owns(head) { return realtime.upgrade(head) }
         if echoes && head.path == "/echo" {
             return .accept(
@@ -47,9 +49,10 @@ final class NodeRouter: Router {
         return .refuse(status: 404, text: "Not found.")
     }
 
-    func admit(_ head: HTTPHead) -> BodyAdmission {
-        if let admission = pusher.admit(head) { return admission }
+    func admit(_ head: HTTPHead, _ session: Session) -> BodyAdmission {
+        if let admission = pusher.admit(head, session) { return admission }
         if let realtime, realtime.owns(head) { return realtime.admit(head) }
+        if let dashboard, dashboard.owns(head) { return dashboard.admit(head) }
         if echoes && head.path == "/echo" { return .refuse(status: 426, text: "A WebSocket upgrade is needed here.") }
         return .atMost(0)
     }
@@ -57,6 +60,7 @@ final class NodeRouter: Router {
     func request(_ head: HTTPHead, body: ByteView, _ session: Session) {
         if pusher.request(head, body: body, session) { return }
         if let realtime, realtime.owns(head) { return realtime.request(head, body: body, session) }
+        if let dashboard, dashboard.owns(head) { return dashboard.request(head, body: body, session) }
         let isPage = head.path == "/"
         guard isPage || head.path == "/metrics" else {
             return session.respond(

@@ -14,6 +14,14 @@ enum ProcessFacts {
         return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 
+    /// Processor time of all threads so far, microseconds.
+    static var processorMicroseconds: Int {
+        var usage = rusage()
+        guard unsafe getrusage(RUSAGE_SELF.rawValue, &usage) == 0 else { return 0 }
+        return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000
+            + Int(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
+    }
+
     /// Entries of /proc/self/fd, without the one used for counting.
     static var openDescriptors: Int {
         guard let folder = unsafe opendir("/proc/self/fd") else { return 0 }

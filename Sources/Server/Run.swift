@@ -1,4 +1,5 @@
 import CPosix
+import ClarionAdmin
 import ClarionEcho
 import ClarionEngine
 public import ClarionLog
@@ -15,9 +16,8 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     let signals = SignalWaiter()
     _ = ProcessFacts.raiseDescriptorLimit()
     guard let usesUring = chooseBackend(settings.backend, log) else { return EXIT_FAILURE }
-    let pusher: PusherNode
     do throws(AppTableError) {
-        pusher = try PusherNode(PusherConfiguration(settings))
+        _ = try PusherNode(PusherConfiguration(settings))
     } catch {
         log.error("applications not usable", ["error": .text("\(error)")])
         return EXIT_FAILURE
@@ -36,9 +36,13 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     // From here on the port is the one that is bound: it may have been left to the system.
     var settings = settings
     settings.port = Int(opened.port)
+    let shared = PusherNode.Shared()
+    let dashboard = settings.dashboardPassword.map {
+        DashboardFront(DashboardFront.Configuration(user: settings.dashboardUser, password: $0.revealed))
+    }
     let configuration = nodeConfiguration(
-        settings, pusher, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
-        processors: processors)
+        settings, shared, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
+        processors: processors, dashboard: dashboard)
     let node = Node(configuration)
     do throws(LoopError) {
         try node.start()
@@ -46,12 +50,16 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
         log.error("cannot start", ["error": .text(error.description)])
         return EXIT_FAILURE
     }
+    let service = adminService(settings, node, shared.counters, usesUring: usesUring)
+    dashboard?.open(service)
+    let admin = openAdminSocket(settings, service, log)
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     let signal = signals.wait()
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
     signals.restoreDefaults()
     node.stop()
     node.join()
+    admin?.stop()
     log.info("stopped")
     return EXIT_SUCCESS
 }
@@ -93,8 +101,8 @@ private func usableProcessors() -> [Int32] {
 }
 
 private func nodeConfiguration(
-    _ settings: Settings, _ pusher: PusherNode, usesUring: Bool, workerCount: Int, listeners: [Int32],
-    processors: [Int32]
+    _ settings: Settings, _ shared: PusherNode.Shared, usesUring: Bool, workerCount: Int, listeners: [Int32],
+    processors: [Int32], dashboard: DashboardFront?
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled
@@ -102,16 +110,23 @@ private func nodeConfiguration(
     let echoMessageBytesMax = settings.limits.echoMessageBytesMax
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
-        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, pusher: pusher)
+        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, counters: shared.counters,
+        applicationCount: settings.apps.count)
+    let pusherConfiguration = PusherConfiguration(settings)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
-    let handlers: @Sendable (Int) -> WorkerProtocols = { _ in
+    let handlers: @Sendable (Int) -> WorkerProtocols = { worker in
+        guard let pusher = try? PusherNode(pusherConfiguration, shared, worker: worker) else {
+            preconditionFailure("applications that were accepted a moment ago")
+        }
         let realtimeHandler = RealtimeHandler(realtime)
         let front =
             isRealtime ? RealtimeFront(realtime, handler: realtimeHandler, handlerIndex: HandlerIndex.realtime) : nil
         let router = NodeRouter(
             pusher: PusherFront(pusher, handlerIndex: HandlerIndex.pusher), realtime: front, echoes: echoes,
-            echoMessageBytesMax: echoMessageBytesMax, page: page, metrics: metrics)
-        return WorkerProtocols(handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router)
+            echoMessageBytesMax: echoMessageBytesMax, page: page, metrics: metrics, dashboard: dashboard)
+        return WorkerProtocols(
+            handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router,
+            observer: shared.webhooks == nil ? nil : PusherChannelObserver(pusher))
     }
     var configuration = NodeConfiguration(makeProtocols: handlers)
     configuration.workers = workerCount

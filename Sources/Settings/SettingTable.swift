@@ -66,6 +66,15 @@ public enum SettingTable {
             "How long a client of /ws may send no pong, whatever else it sends; more than the ping interval.",
             cost: "A dead connection holds its slot for as long.",
             reached: "The connection is closed with 1001, with the reason pongTimeout."),
+        SettingRow(
+            "admin.socket", \.adminSocket, .text("auto, off, or a path from the root", where: isSocketPath),
+            "The Unix-domain socket of clarion status and the like; auto is a usual place, named by the port."),
+        SettingRow(
+            "dashboard.password", \.dashboardPassword, .optionalSecret,
+            "Serves /dashboard to whoever shows this password; there is no dashboard without one."),
+        SettingRow(
+            "dashboard.user", \.dashboardUser, .text("a name without a colon", where: isUserName),
+            "The user name that goes with the password of the dashboard."),
         SettingRow("log.level", \.logLevel, .choice, "The least important lines that are written."),
         SettingRow(
             "log.format", \.logFormat, .choice,
@@ -83,6 +92,14 @@ private let isHost: @Sendable (String) -> Bool = { text in
     !text.isEmpty && text.utf8.count <= 255
         && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
 }
+
+/// A word of `AdminSettingWords`, or an absolute path.
+private let isSocketPath: @Sendable (String) -> Bool = { text in
+    text == AdminSettingWords.auto || text == AdminSettingWords.off || text.hasPrefix("/")
+}
+
+/// RFC 7617 section 2: a user-id has no colon.
+private let isUserName: @Sendable (String) -> Bool = { text in !text.isEmpty && !text.contains(":") }
 
 /// `*`, or scheme://host[:port] without a path.
 private let isOriginOrAny: @Sendable (String) -> Bool = { text in

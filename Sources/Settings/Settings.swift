@@ -23,6 +23,11 @@ public struct Settings: Sendable, Equatable {
     public var apps = [AppSettings.embedded]
     /// The JSON protocol on `/ws`.
     public var realtime = RealtimeSettings()
+    /// Where the admin socket is: `AdminSettingWords`, or a path.
+    public var adminSocket = AdminSettingWords.auto
+    /// What opens `/dashboard`; nil: there is none.
+    public var dashboardPassword: Secret?
+    public var dashboardUser = "admin"
     /// Lines below this level are not written.
     public var logLevel = LogLevel.info
     /// The shape of a log line.
@@ -143,4 +148,12 @@ public enum RealtimeMode: String, Sendable, CaseIterable {
     case raw
     /// A JSON object with type, channel and payload; requests are confirmed.
     case envelope
+}
+
+/// Values of `admin.socket` that are no paths.
+public enum AdminSettingWords {
+    /// A usual place, by the port.
+    public static let auto = "auto"
+    /// There is none.
+    public static let off = "off"
 }

@@ -15,6 +15,15 @@ public enum FrameWriter {
         (payloadCount <= shortPayloadCountMax ? 2 : payloadCount <= mediumPayloadCountMax ? 4 : 10) + (masked ? 4 : 0)
     }
 
+    /// Bytes of the header of an unmasked frame that begins at `frame`, which holds at least its first two.
+    public static func headerCount(ofFrame frame: UnsafePointer<UInt8>) -> Int {
+        switch unsafe frame[1] & 0x7F {
+        case 126: 4
+        case 127: 10
+        default: 2
+        }
+    }
+
     /// Writes a header of `headerCount(payloadCount:masked:)` bytes, at most 14, and returns how many.
     ///
     /// - Parameters:

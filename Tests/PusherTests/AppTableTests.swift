@@ -39,6 +39,28 @@ import Testing
         }
     }
 
+    @Test func applicationsComeChangeAndGo() throws {
+        var table = try AppTable([application("a", "1"), application("b", "2")])
+        // Two swap their keys, and a third comes.
+        let changes = [
+            ApplicationChange(number: 0, application: application("a", "2")),
+            ApplicationChange(number: 1, application: application("b", "1")),
+            ApplicationChange(number: 2, application: application("c", "3")),
+        ]
+        for change in changes { table.withdraw(change.number) }
+        for change in changes { table.put(change) }
+        #expect(withView("2") { table.index(key: $0) } == 0)
+        #expect(withView("1") { table.index(key: $0) } == 1)
+        #expect(withView("c") { table.index(id: $0) } == 2)
+        table.withdraw(1)
+        table.withdraw(1)
+        #expect(withView("1") { table.index(key: $0) } == nil)
+        #expect(withView("b") { table.index(id: $0) } == nil)
+        #expect(table.applications[1].configuration.id == "b")
+        table.put(ApplicationChange(number: 1, application: application("b", "9")))
+        #expect(withView("9") { table.index(key: $0) } == 1)
+    }
+
     @Test func secretsAreNotShown() {
         let application = ApplicationConfiguration(id: "a", key: "k", secret: "marker")
         #expect(!"\(application)".contains("marker"))

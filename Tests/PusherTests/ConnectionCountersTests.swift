@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ConnectionCountersTests {
     @Test func placesAreTakenAndGivenBack() {
-        let counters = ConnectionCounters(applicationCount: 2)
+        let counters = ConnectionCounters()
         #expect(counters.acquire(0, limit: 2) && counters.acquire(0, limit: 2))
         #expect(!counters.acquire(0, limit: 2))
         #expect(counters.acquire(1, limit: 2))
@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func theLimitHoldsBetweenThreads() async {
-        let counters = ConnectionCounters(applicationCount: 1)
+        let counters = ConnectionCounters()
         let taken = await withTaskGroup(of: Int.self) { group in
             for _ in 0..<4 {
                 group.addTask { (0..<1_000).count { _ in counters.acquire(0, limit: 1_500) } }

@@ -13,6 +13,8 @@ int cposix_pin_to_cpu(int cpu);
 int cposix_usable_cpus(int *cpus, int max);
 /// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. A descriptor, or -errno.
 int cposix_accept(int fd);
+/// The user at the other end of a Unix-domain socket, or -1.
+int64_t cposix_peer_user(int fd);
 /// The monotonic clock in nanoseconds.
 uint64_t cposix_monotonic_nanoseconds(void);
 /// Fills `bytes` from getrandom(2). 0, or an errno.

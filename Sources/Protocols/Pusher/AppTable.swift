@@ -42,19 +42,26 @@ struct Application: Sendable {
 struct ApplicationRules: Sendable {
     let acceptClientEventsFrom: ClientEventSource
     let rateLimit: MessageRateLimit?
+    let features: ApplicationFeatures
+    let webhookKinds: WebhookKinds
 
     init(_ configuration: ApplicationConfiguration) {
         acceptClientEventsFrom = configuration.acceptClientEventsFrom
         rateLimit = configuration.rateLimit
+        features = configuration.features
+        webhookKinds = configuration.webhookKinds
     }
 }
 
 /// The applications of a node, found by key and by id.
+///
+/// Each has a number, its index: connections and channels are marked with it, so it stays the same as long as any of
+/// them is left. Invariant: `byKey` and `byID` hold the numbers of the applications that exist now, in the order of the
+/// keys' bytes and of the ids'; `applications` may hold others, which were taken away.
 struct AppTable: Sendable {
-    let applications: [Application]
-    /// Indices into `applications`, in the order of the keys' bytes, and of the ids'.
-    private let byKey: [Int]
-    private let byID: [Int]
+    private(set) var applications: [Application]
+    private var byKey: [Int]
+    private var byID: [Int]
 
     init(_ configurations: [ApplicationConfiguration]) throws(AppTableError) {
         if configurations.count > PusherLimits.applicationsMax { throw .tooMany }
@@ -75,22 +82,60 @@ struct AppTable: Sendable {
         }
     }
 
-    func index(key: ByteView) -> Int? { find(key, in: byKey) { $0.key } }
+    func index(key: ByteView) -> Int? {
+        unsafe find(key.unsafeBuffer, in: byKey) { $0.key }.found
+    }
 
-    func index(id: ByteView) -> Int? { find(id, in: byID) { $0.id } }
+    func index(id: ByteView) -> Int? {
+        unsafe find(id.unsafeBuffer, in: byID) { $0.id }.found
+    }
 
     /// The name space of an application's channels. 0 belongs to none.
     static func space(of index: Int) -> UInt16 { UInt16(truncatingIfNeeded: index + 1) }
 
-    private func find(_ name: ByteView, in order: [Int], _ bytes: (Application) -> [UInt8]) -> Int? {
+    /// Puts an application in the place of number `change.number`, or takes that one away. Of several changes that
+    /// belong together, all are taken out (`withdraw`) before the first is put in: they may swap their keys.
+    ///
+    /// Precondition: no other application has its id or its key, and a new number is the next.
+    mutating func put(_ change: ApplicationChange) {
+        guard let configuration = change.application else { return }
+        let application = Application(configuration)
+        precondition(change.number >= 0 && change.number <= applications.count)
+        precondition(change.number < PusherLimits.applicationsMax)
+        if change.number == applications.count {
+            applications.append(application)
+        } else {
+            applications[change.number] = application
+        }
+        let key = find(application.key, in: byKey) { $0.key }
+        let id = find(application.id, in: byID) { $0.id }
+        precondition(key.found == nil && id.found == nil, "two applications with one name")
+        byKey.insert(change.number, at: key.place)
+        byID.insert(change.number, at: id.place)
+    }
+
+    /// Takes the application with this number out of what can be found; connections that have it still see it.
+    mutating func withdraw(_ number: Int) {
+        if number >= applications.count { return }
+        let application = applications[number]
+        let key = find(application.key, in: byKey) { $0.key }
+        if key.found == number { byKey.remove(at: key.place) }
+        let id = find(application.id, in: byID) { $0.id }
+        if id.found == number { byID.remove(at: id.place) }
+    }
+
+    /// The number of the application with this name, and where in `order` it stands or would stand.
+    private func find(
+        _ name: some RandomAccessCollection<UInt8>, in order: [Int], _ bytes: (Application) -> [UInt8]
+    ) -> (found: Int?, place: Int) {
         var low = 0
         var high = order.count
         while low < high {
             let middle = low + (high - low) / 2
             let candidate = bytes(applications[order[middle]])
-            if unsafe name.unsafeBuffer.elementsEqual(candidate) { return order[middle] }
-            if unsafe candidate.lexicographicallyPrecedes(name.unsafeBuffer) { low = middle + 1 } else { high = middle }
+            if name.elementsEqual(candidate) { return (order[middle], middle) }
+            if candidate.lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
         }
-        return nil
+        return (nil, low)
     }
 }

@@ -24,14 +24,52 @@ public struct MessageRateLimit: Sendable, Equatable {
     }
 }
 
+/// What an application may use beyond public and private channels, one bit each.
+public struct ApplicationFeatures: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// `presence-` channels.
+    public static let presence = ApplicationFeatures(rawValue: 1 << 0)
+    /// `cache-` channels, of every kind.
+    public static let cache = ApplicationFeatures(rawValue: 1 << 1)
+    /// `private-encrypted-` channels.
+    public static let encrypted = ApplicationFeatures(rawValue: 1 << 2)
+    /// `pusher:signin`, events to one user, and ending a user's connections.
+    public static let signin = ApplicationFeatures(rawValue: 1 << 3)
+    /// Users are told when others that they watch come and go.
+    public static let watchlist = ApplicationFeatures(rawValue: 1 << 4)
+    /// Subscribers are told how many they are.
+    public static let subscriptionCount = ApplicationFeatures(rawValue: 1 << 5)
+
+    /// All but `subscriptionCount`, as the hosted service has it.
+    public static let usual: ApplicationFeatures = [.presence, .cache, .encrypted, .signin, .watchlist]
+
+    /// Whether channels of this kind may be joined.
+    func allow(_ kind: ChannelKind) -> Bool {
+        switch kind {
+        case .public, .private, .reserved: true
+        case .cache, .privateCache: contains(.cache)
+        case .privateEncrypted: contains(.encrypted)
+        case .privateEncryptedCache: contains([.encrypted, .cache])
+        case .presence: contains(.presence)
+        case .presenceCache: contains([.presence, .cache])
+        }
+    }
+}
+
 /// One application: who it is, and what its connections may do. Defaults are Laravel Reverb's.
-public struct ApplicationConfiguration: Sendable {
+public struct ApplicationConfiguration: Sendable, Equatable {
     /// Names it in the HTTP API.
     public var id: String
     /// Names it in the URL of a socket. Public.
     public var key: String
     /// Signs. Never shown.
     public var secret: String
+    /// Switched off: nobody may connect or publish.
+    public var isEnabled = true
+    public var features = ApplicationFeatures.usual
     public var acceptClientEventsFrom = ClientEventSource.members
     /// Connections at the same time on this node; nil: no limit.
     public var maxConnections: Int?
@@ -49,6 +87,8 @@ public struct ApplicationConfiguration: Sendable {
     public var activityTimeoutSeconds = 30
     /// nil: no limit.
     public var rateLimit: MessageRateLimit?
+    /// What its webhooks want to hear of.
+    public var webhookKinds: WebhookKinds = []
 
     public init(id: String, key: String, secret: String) {
         self.id = id

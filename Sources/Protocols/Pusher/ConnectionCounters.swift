@@ -1,28 +1,34 @@
+import Glibc
 import Synchronization
 
-/// Open connections of each application on the whole node; workers share it.
-public final class ConnectionCounters: Sendable {
-    private final class Counter: Sendable {
-        let value = Atomic<Int>(0)
+/// Open connections of each application on the whole node; workers share it. Has a counter for every application that a
+/// node may have; those of numbers that are not in use take address space only.
+@safe public final class ConnectionCounters: Sendable {
+    /// Points to `PusherLimits.applicationsMax` counters; owned by this object. Memory of zeros is a counter of 0.
+    nonisolated(unsafe) private let counters: UnsafeMutablePointer<Atomic<Int>>
+
+    public init() {
+        guard let memory = unsafe calloc(PusherLimits.applicationsMax, MemoryLayout<Atomic<Int>>.stride) else {
+            preconditionFailure("no memory for the counters of connections")
+        }
+        unsafe counters = unsafe memory.bindMemory(to: Atomic<Int>.self, capacity: PusherLimits.applicationsMax)
     }
 
-    private let counters: [Counter]
+    deinit { unsafe free(counters) }
 
-    init(applicationCount: Int) { counters = (0..<applicationCount).map { _ in Counter() } }
-
-    /// Connections of the application at `index` now.
-    public func value(_ index: Int) -> Int { counters[index].value.load(ordering: .relaxed) }
+    /// Connections of the application number `index` now.
+    public func value(_ index: Int) -> Int { unsafe counter(index).pointee.load(ordering: .relaxed) }
 
     /// Takes a place. False, and none taken, when `limit` are taken.
     func acquire(_ index: Int, limit: Int?) -> Bool {
-        let counter = counters[index]
+        let counter = unsafe counter(index)
         guard let limit else {
-            counter.value.wrappingAdd(1, ordering: .relaxed)
+            unsafe counter.pointee.wrappingAdd(1, ordering: .relaxed)
             return true
         }
-        var seen = counter.value.load(ordering: .relaxed)
+        var seen = unsafe counter.pointee.load(ordering: .relaxed)
         while seen < limit {
-            let (exchanged, original) = counter.value.weakCompareExchange(
+            let (exchanged, original) = unsafe counter.pointee.weakCompareExchange(
                 expected: seen, desired: seen + 1, ordering: .relaxed)
             if exchanged { return true }
             seen = original
@@ -31,5 +37,10 @@ public final class ConnectionCounters: Sendable {
     }
 
     /// Gives a place back.
-    func release(_ index: Int) { counters[index].value.wrappingSubtract(1, ordering: .relaxed) }
+    func release(_ index: Int) { unsafe counter(index).pointee.wrappingSubtract(1, ordering: .relaxed) }
+
+    private func counter(_ index: Int) -> UnsafeMutablePointer<Atomic<Int>> {
+        precondition(index >= 0 && index < PusherLimits.applicationsMax)
+        return unsafe counters + index
+    }
 }

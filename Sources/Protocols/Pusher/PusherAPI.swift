@@ -45,6 +45,9 @@ final class PusherAPI {
             guard let index = node.table.index(id: app) else {
                 return explain(404, "No matching application for ID [\(app.string)].", caller)
             }
+            if !node.table.applications[index].configuration.isEnabled {
+                return refuse(403, "Application disabled.", caller)
+            }
             answer(route, request, application: index, caller)
         }
     }

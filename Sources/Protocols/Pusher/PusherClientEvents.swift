@@ -27,6 +27,9 @@ extension PusherHandler {
         }
         PusherHandler.replace(&output, with: message, name: name)
         peer.publish(space: space, name: name, text: output.view, excluding: peer.socketNumber)
+        node.noteClientEvent(
+            space: space, channel: name, event: message.event.raw, data: message.data?.raw ?? ByteView("null"),
+            socketNumber: peer.socketNumber, user: nil)
     }
 
     /// The event as subscribers get it. What else the sender put into its message does not go out.

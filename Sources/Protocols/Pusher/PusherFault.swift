@@ -28,6 +28,9 @@ struct PusherFault: Sendable {
     }
 
     static let unknownApplication = PusherFault(4001, "Application does not exist")
+    static let disabled = PusherFault(4003, "Application disabled")
+    static let undecided = PusherFault(4100, "Application cannot be looked up now. Please reconnect shortly.")
+    static let featureOff = PusherFault(4009, "The application does not have channels of this kind enabled.")
     static let overQuota = PusherFault(4004, "Application is over connection quota")
     static let badVersion = PusherFault(4006, "Invalid version string format")
     static let unsupportedVersion = PusherFault(4007, "Unsupported protocol version")

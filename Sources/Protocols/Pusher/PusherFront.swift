@@ -21,18 +21,28 @@ public final class PusherFront {
     }
 
     /// What to do with a correct upgrade request; nil when the path is not one of this protocol.
-    public func upgrade(_ head: HTTPHead) -> UpgradeDecision? {
+    ///
+    /// - Parameter session: the connection, when the request may wait until an application is looked up.
+    public func upgrade(_ head: HTTPHead, _ session: Session? = nil) -> UpgradeDecision? {
         switch PusherRoutes.match(head.path, prefix: prefix.view, into: &path) {
         case .unknown: return nil
-        case .socket(let key): return PusherUpgrade.decide(node, key: key, head, handler: handlerIndex)
+        case .socket(let key): return PusherUpgrade.decide(node, key: key, head, session, handler: handlerIndex)
         case .malformed, .events, .batch, .channels, .channel, .channelUsers, .terminate, .connections, .up:
             return .refuse(status: 400, text: "Bad request.")
         }
     }
 
     /// How long the body of a request may be; nil when the path is not one of this protocol.
-    public func admit(_ head: HTTPHead) -> BodyAdmission? {
-        if case .unknown = PusherRoutes.match(head.path, prefix: prefix.view, into: &path) { return nil }
+    public func admit(_ head: HTTPHead, _ session: Session? = nil) -> BodyAdmission? {
+        let route = PusherRoutes.match(head.path, prefix: prefix.view, into: &path)
+        if case .unknown = route { return nil }
+        if let app = route.app, node.lookups != nil, node.table.index(id: app) == nil {
+            switch node.lookUp(.id(app.array), session) {
+            case .absent: break  // the API says so
+            case .undecided: return .refuse(status: 503, text: "The application cannot be looked up now.")
+            case .asked(let seconds): return .later(seconds: seconds)
+            }
+        }
         // The bound holds for head and body together; what is over it is refused before the body is there.
         return .atMost(max(node.configuration.requestBytesMax - head.headByteCount, 0))
     }

@@ -8,17 +8,14 @@ import ClarionWire
 public final class PusherHandler: MessageHandler {
     let node: PusherNode
     /// What a message needs to know of its application, by the application's number.
-    let rules: [ApplicationRules]
+    var rules: [ApplicationRules] { node.rules }
     /// Texts being read and written; warm ones do not allocate.
     var nameText = ByteBuffer()
     var dataText = ByteBuffer()
     var scratch = ByteBuffer()
     var output = ByteBuffer()
 
-    public init(_ node: PusherNode) {
-        self.node = node
-        rules = node.table.applications.map { ApplicationRules($0.configuration) }
-    }
+    public init(_ node: PusherNode) { self.node = node }
 
     public func opened(_ session: Session) { open(session) }
 
@@ -115,7 +112,7 @@ public final class PusherHandler: MessageHandler {
 
     /// Tells the client what is wrong, and closes the connection with the same code. (Old clients read the message, new
     /// ones the close frame.)
-    private func dismiss(_ fault: PusherFault, _ reason: CloseReason, _ peer: some PusherPeer) {
+    func dismiss(_ fault: PusherFault, _ reason: CloseReason, _ peer: some PusherPeer) {
         fail(fault, peer)
         peer.close(reason, code: fault.code, text: fault.text)
     }
@@ -129,6 +126,7 @@ public final class PusherHandler: MessageHandler {
         case .pongTimeout:
             fail(.noPong, peer)
             return PusherFault.noPong.farewell
+        case .kicked: return Farewell(4009, "You got disconnected by the app")
         case .idle: return PusherFault.inactive.farewell
         case .slowConsumer, .outboxFull, .nodeFull: return PusherFault.overCapacity.farewell
         case .originRefused: return PusherFault.unauthorized.farewell

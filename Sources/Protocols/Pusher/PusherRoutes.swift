@@ -25,6 +25,16 @@ public enum PusherRoute {
     case malformed
     /// Not a path of this protocol.
     case unknown
+
+    /// The id of the application whose part of the HTTP API this is.
+    var app: ByteView? {
+        switch self {
+        case .events(let app), .batch(let app), .channels(let app), .channel(let app, _), .channelUsers(let app, _),
+            .terminate(let app, _), .connections(let app):
+            app
+        case .socket, .up, .malformed, .unknown: nil
+        }
+    }
 }
 
 /// Reads paths.

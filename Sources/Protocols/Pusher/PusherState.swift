@@ -7,6 +7,9 @@ enum Refusal: UInt8 {
     case badVersion
     case unsupportedVersion
     case originRefused
+    case disabled
+    /// Whether the application exists cannot be found out now.
+    case undecided
 
     var fault: PusherFault? {
         switch self {
@@ -15,6 +18,8 @@ enum Refusal: UInt8 {
         case .badVersion: return .badVersion
         case .unsupportedVersion: return .unsupportedVersion
         case .originRefused: return .originRefused
+        case .disabled: return .disabled
+        case .undecided: return .undecided
         }
     }
 
@@ -23,6 +28,8 @@ enum Refusal: UInt8 {
         case .none, .unknownApplication: return .unknownApplication
         case .badVersion, .unsupportedVersion: return .badProtocolVersion
         case .originRefused: return .originRefused
+        case .disabled: return .applicationDisabled
+        case .undecided: return .applicationUndecided
         }
     }
 }

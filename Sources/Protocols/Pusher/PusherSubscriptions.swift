@@ -49,6 +49,7 @@ extension PusherHandler {
     ) -> PusherFault? {
         let kind = ChannelKind(name)
         if kind == .reserved { return .unauthorized }
+        if !rules[application].features.allow(kind) { return .featureOff }
         if kind.isProtected && !isAuthorized(name, data, application: application, peer) { return .unauthorized }
         switch kind {
         case .public, .private, .privateEncrypted: return nil

@@ -9,10 +9,21 @@ enum PusherUpgrade {
     private static let refusedLiveness = Liveness(pingAfterSeconds: 30, answerWithinSeconds: 10)
 
     /// Every correct upgrade of a socket's path succeeds: what is wrong with it can be told only behind it.
-    static func decide(_ node: PusherNode, key: ByteView, _ head: HTTPHead, handler: UInt8) -> UpgradeDecision {
+    ///
+    /// - Parameter session: who may wait for an application that has to be looked up.
+    static func decide(
+        _ node: PusherNode, key: ByteView, _ head: HTTPHead, _ session: Session?, handler: UInt8
+    ) -> UpgradeDecision {
         if !Query.isAcceptable(head.query) { return .refuse(status: 400, text: "Bad request.") }
         guard let index = node.table.index(key: key) else {
-            return refused(.unknownApplication, application: 0, handler)
+            switch node.lookUp(.key(key.array), session) {
+            case .absent: return refused(.unknownApplication, application: 0, handler)
+            case .undecided: return refused(.undecided, application: 0, handler)
+            case .asked(let seconds): return .later(seconds: seconds)
+            }
+        }
+        if !node.table.applications[index].configuration.isEnabled {
+            return refused(.disabled, application: index, handler)
         }
         if node.configuration.checksProtocolVersion {
             let refusal = judgeVersion(Query.value("protocol", in: head.query))

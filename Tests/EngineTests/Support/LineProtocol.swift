@@ -107,7 +107,7 @@ final class LineRouter: Router {
         return .accept(handler: 0, state: SessionState(), messageBytesMax: messageBytesMax, liveness: liveness)
     }
 
-    func admit(_ head: HTTPHead) -> BodyAdmission { .atMost(bodyBytesMax) }
+    func admit(_ head: HTTPHead, _ session: Session) -> BodyAdmission { .atMost(bodyBytesMax) }
 
     func request(_ head: HTTPHead, body: ByteView, _ session: Session) {
         requests.append("\(head.method.string) \(head.path.string) \(body.string)")

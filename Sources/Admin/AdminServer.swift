@@ -1,0 +1,178 @@
+import CPosix
+import Glibc
+import Synchronization
+
+/// Serves the admin socket: a Unix-domain socket at which each connection carries one request, a line of JSON, and gets
+/// its answer, a line of JSON; `tail` answers with a line for each message until the client leaves.
+///
+/// One thread accepts, and each connection has a short-lived thread of its own: they wait, workers never do.
+public final class AdminServer: Sendable {
+    /// Connections at a time.
+    private static let connectionsMax = 16
+    /// A client that sends no request, or does not take its answer, for so long is left.
+    private static let clientSeconds = 10
+    /// Time for the workers to answer.
+    private static let answerMilliseconds: Int32 = 10_000
+
+    public let path: String
+    private let service: AdminService
+    private let listener: Int32
+    private let isOver = Atomic(false)
+    private let openCount = Atomic(0)
+
+    /// Listens at `path` and serves until `stop`.
+    public init(path: String, service: AdminService) throws(LocalSocketError) {
+        self.path = path
+        self.service = service
+        listener = try LocalSocket.listen(at: path)
+        detach { [self] in acceptAll() }
+    }
+
+    /// Ends serving and takes the socket's file away.
+    public func stop() {
+        if isOver.exchange(true, ordering: .acquiringAndReleasing) { return }
+        unsafe unlink(path)
+        shutdown(listener, Int32(SHUT_RDWR))
+    }
+
+    private func acceptAll() {
+        while true {
+            let descriptor = accept(listener, nil, nil)
+            if isOver.load(ordering: .acquiring) {
+                if descriptor >= 0 { close(descriptor) }
+                break
+            }
+            if descriptor < 0 {
+                // Out of descriptors or the like: rest rather than spin.
+                if errno != EINTR { usleep(AdminServer.restMicroseconds) }
+                continue
+            }
+            guard LocalSocket.isPeerTrusted(descriptor) else {
+                close(descriptor)
+                continue
+            }
+            LocalSocket.setTimeout(descriptor, seconds: AdminServer.clientSeconds)
+            if openCount.wrappingAdd(1, ordering: .relaxed).newValue > AdminServer.connectionsMax {
+                _ = LocalSocket.write(AdminService.failure("too many admin connections").json + "\n", to: descriptor)
+                finish(descriptor)
+                continue
+            }
+            detach { [self] in
+                serve(descriptor)
+                finish(descriptor)
+            }
+        }
+        close(listener)
+    }
+
+    private static let restMicroseconds: UInt32 = 100_000
+
+    private func finish(_ descriptor: Int32) {
+        close(descriptor)
+        openCount.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    private func serve(_ descriptor: Int32) {
+        var reader = LineReader(descriptor)
+        guard let line = reader.next() else { return }
+        guard let request = AdminValue(json: line) else {
+            _ = LocalSocket.write(AdminService.failure("the request is no JSON").json + "\n", to: descriptor)
+            return
+        }
+        if request["command"]?.text == "tail" { return tail(request, descriptor) }
+        let bell = Bell()
+        let box = AnswerBox()
+        service.perform(request) { answer in
+            box.value.withLock { $0 = answer }
+            bell.ring()
+        }
+        let answer = bell.wait(AdminServer.answerMilliseconds) ? box.value.withLock { $0 } : nil
+        let said = answer ?? AdminService.failure("the node does not answer; is it stopping?")
+        _ = LocalSocket.write(said.json + "\n", to: descriptor)
+    }
+
+    private func tail(_ request: AdminValue, _ descriptor: Int32) {
+        let bell = Bell()
+        let tail: AdminTail
+        switch AdminTail.open(request, service, wake: { bell.ring() }) {
+        case .failure(let error):
+            _ = LocalSocket.write(error.answer.json + "\n", to: descriptor)
+            return
+        case .success(let opened): tail = opened
+        }
+        defer { tail.close() }
+        if !LocalSocket.write(#"{"tailing":true}"# + "\n", to: descriptor) { return }
+        while !isOver.load(ordering: .acquiring) {
+            // The client says nothing more: anything there is its end.
+            if bell.wait(AdminServer.tailMilliseconds, orReadable: descriptor) == .readable { return }
+            for value in tail.take() where !LocalSocket.write(value.json + "\n", to: descriptor) { return }
+        }
+    }
+
+    /// How long a tail waits before it looks whether the node stops.
+    private static let tailMilliseconds: Int32 = 500
+}
+
+private final class AnswerBox: Sendable {
+    let value = Mutex<AdminValue?>(nil)
+}
+
+/// Wakes one waiting thread; rings before the wait are not lost.
+final class Bell: Sendable {
+    enum Wakening {
+        case rung
+        case readable
+        case timedOut
+    }
+
+    private let descriptor: Int32
+
+    init() { descriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) }
+
+    deinit { close(descriptor) }
+
+    func ring() {
+        var one: UInt64 = 1
+        _ = unsafe write(descriptor, &one, MemoryLayout<UInt64>.size)
+    }
+
+    /// Whether it rang within the time.
+    func wait(_ milliseconds: Int32) -> Bool { wait(milliseconds, orReadable: -1) == .rung }
+
+    func wait(_ milliseconds: Int32, orReadable other: Int32) -> Wakening {
+        var entries = [
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: other, events: Int16(POLLIN), revents: 0),
+        ]
+        let count = unsafe poll(&entries, nfds_t(other < 0 ? 1 : 2), milliseconds)
+        if count <= 0 { return .timedOut }
+        if entries[1].revents != 0 { return .readable }
+        var value: UInt64 = 0
+        _ = unsafe read(descriptor, &value, MemoryLayout<UInt64>.size)
+        return .rung
+    }
+}
+
+/// Runs `body` on a thread of its own.
+func detach(_ body: @escaping @Sendable () -> Void) {
+    let box = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
+    var attributes = pthread_attr_t()
+    unsafe pthread_attr_init(&attributes)
+    unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    var thread = pthread_t()
+    let result = unsafe pthread_create(
+        &thread, &attributes,
+        { context in
+            guard let context = unsafe context else { return nil }
+            unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
+            return nil
+        }, unsafe box)
+    unsafe pthread_attr_destroy(&attributes)
+    if result != 0 { unsafe Unmanaged<ThreadBody>.fromOpaque(box).release() }
+}
+
+private final class ThreadBody: Sendable {
+    let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}
