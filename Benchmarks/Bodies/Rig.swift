@@ -127,7 +127,7 @@ private final class RigRouter: Router {
         return .refuse(status: 404, text: "Not found.")
     }
 
-    func admit(_ head: HTTPHead) -> BodyAdmission { pusher.admit(head) ?? .atMost(0) }
+    func admit(_ head: HTTPHead, _ session: Session) -> BodyAdmission { pusher.admit(head, session) ?? .atMost(0) }
 
     func request(_ head: HTTPHead, body: ByteView, _ session: Session) {
         if pusher.request(head, body: body, session) { return }

@@ -56,8 +56,8 @@ extension Core {
         return end < connections.touched ? UInt32(end) : nil
     }
 
-    /// Tells of channels whose home this worker is, in slots from `start` on, looking at `slotCount` of them. The slot to
-    /// go on with, nil at the end.
+    /// Tells of channels whose home this worker is, in slots from `start` on, looking at `slotCount` of them. The slot
+    /// to go on with, nil at the end.
     public func inspectHomes(
         from start: UInt32, slotCount: Int, _ body: (_ space: UInt16, _ name: ByteView, _ subscriptions: Int) -> Void
     ) -> UInt32? {

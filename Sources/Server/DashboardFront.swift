@@ -100,7 +100,10 @@ final class DashboardFront: Sendable {
                 status: 200, contentType: "text/html; charset=utf-8",
                 body: unsafe ByteView(base: base, count: buffer.count),
                 fields:
-                    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
+                    """
+                    Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n\
+                    Referrer-Policy: no-referrer\r\n
+                    """
             )
         }
     }

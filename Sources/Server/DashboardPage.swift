@@ -46,8 +46,10 @@ private let dashboardStyle = """
     .state { margin-left: auto; display: inline-flex; gap: 6px; align-items: center; color: var(--soft); }
     .dot { width: 9px; height: 9px; border-radius: 50%; background: var(--wait); }
     .dot.good { background: var(--good); } .dot.bad { background: var(--bad); }
-    .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 13px 14px; min-width: 0; }
-    .tile { grid-column: span 3; } .half { grid-column: span 6; } .third { grid-column: span 4; } .all { grid-column: 1 / -1; }
+    .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 13px 14px;
+      min-width: 0; }
+    .tile { grid-column: span 3; } .half { grid-column: span 6; } .third { grid-column: span 4; } .all {
+      grid-column: 1 / -1; }
     .tile b { font-size: 25px; font-weight: 650; letter-spacing: -0.02em; display: block; line-height: 1.2; }
     .tile small { color: var(--soft); }
     svg { display: block; width: 100%; height: 44px; margin-top: 8px; }
@@ -64,11 +66,13 @@ private let dashboardStyle = """
     .none { color: var(--soft); padding: 6px 0; }
     label { display: block; font-size: 12.5px; color: var(--soft); margin-bottom: 8px; }
     input, textarea, select, button { font: inherit; border-radius: 7px; border: 1px solid var(--line); }
-    input, textarea, select { width: 100%; padding: 6px 8px; margin-top: 3px; background: var(--paper); color: var(--ink); }
+    input, textarea, select { width: 100%; padding: 6px 8px; margin-top: 3px; background: var(--paper);
+      color: var(--ink); }
     textarea { min-height: 58px; resize: vertical; font: 12.5px/1.4 ui-monospace, monospace; }
     button { padding: 6px 12px; background: var(--mark); color: var(--on-mark); border-color: transparent;
       font-weight: 600; cursor: pointer; }
-    button.quiet { background: transparent; color: var(--ink); border-color: var(--line); font-weight: 500; padding: 3px 9px; }
+    button.quiet { background: transparent; color: var(--ink); border-color: var(--line); font-weight: 500;
+      padding: 3px 9px; }
     :focus-visible { outline: 2px solid var(--mark); outline-offset: 1px; }
     .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; }
     .row { display: flex; gap: 10px; align-items: center; flex-wrap: wrap; }

@@ -58,7 +58,8 @@ let dashboardScript = """
       target.append(table);
     }
     function bar(share) { const outer = document.createElement("div"), inner = document.createElement("i");
-      outer.className = "bar"; inner.style.width = Math.max(0, Math.min(100, 100 * share)) + "%"; outer.append(inner); return outer; }
+      outer.className = "bar"; inner.style.width = Math.max(0, Math.min(100, 100 * share)) + "%";
+        outer.append(inner); return outer; }
     function button(text, act) { const b = document.createElement("button"); b.type = "button"; b.className = "quiet";
       b.textContent = text; b.addEventListener("click", act); return b; }
 
@@ -78,22 +79,27 @@ let dashboardScript = """
       $("facts").textContent = `${now.version} on ${now.address}, ${now.backend}, ${now.workers.length} ` +
         `${now.workers.length === 1 ? "worker" : "workers"}, up ${duration(now.uptimeSeconds)}`;
       $("connections").textContent = whole(t.sockets);
-      $("accepted").textContent = `${short(rate("accepted"))} accepted a second, ${whole(t.subscriptions)} subscriptions`;
+      $("accepted").textContent = `${short(rate("accepted"))} accepted a second, ` +
+        `${whole(t.subscriptions)} subscriptions`;
       $("deliveries").textContent = before ? short(rate("deliveries")) : "–";
       $("bytes").textContent = `${bytes(rate("bytesOut"))} a second, ${short(t.deliveries)} in all`;
       $("publishes").textContent = before ? short(rate("publishes")) : "–";
-      $("messages").textContent = `${short(rate("messagesIn"))} messages in a second, longest turn ${(t.turnMicrosecondsMax / 1000).toFixed(1)} ms`;
+      $("messages").textContent = `${short(rate("messagesIn"))} messages in a second, longest turn ` +
+        `${(t.turnMicrosecondsMax / 1000).toFixed(1)} ms`;
       const share = before ? (now.processorMicroseconds - before.now.processorMicroseconds) / seconds / 1e4 : 0;
       $("processor").textContent = before ? share.toFixed(share < 10 ? 1 : 0) + "\\u202f%" : "–";
       $("memory").textContent = `${bytes(now.residentBytes)} resident, ${whole(now.openDescriptors)} descriptors`;
       draw("connections", t.sockets);
-      if (before) { draw("deliveries", rate("deliveries")); draw("publishes", rate("publishes")); draw("processor", share); }
+      if (before) { draw("deliveries", rate("deliveries")); draw("publishes", rate("publishes")); draw("processor",
+        share); }
       const most = Math.max(...now.workers.map(w => w.connections), 1);
       table($("workers"), ["", "connections", "delivered/s", "balance"], now.workers.map((w, i) => {
         const old = before && before.now.workers[i];
-        return [String(i), { n: whole(w.connections) }, { n: old ? short(Math.max(0, w.deliveries - old.deliveries) / seconds) : "–" },
+        return [String(i), { n: whole(w.connections) }, { n: old ? short(Math.max(0, w.deliveries - old.deliveries)
+          / seconds) : "–" },
           bar(w.connections / most)]; }), "none");
-      table($("apps"), ["application", "connections"], now.apps.map(a => [{ name: a.id }, { n: whole(a.connections) }]), "none");
+      table($("apps"), ["application", "connections"], now.apps.map(a => [{ name: a.id }, { n: whole(a.connections)
+        }]), "none");
       const reasons = Object.entries(now.closed).sort((a, b) => b[1] - a[1]);
       table($("closed"), ["reason", "connections"], reasons.map(([name, n]) => [name, { n: whole(n) }]), "none yet");
       options($("p-app"), now.apps, false); options($("w-app"), now.apps, true);
@@ -105,10 +111,12 @@ let dashboardScript = """
         ask({ command: "connections", slow: true, limit: 20 })]);
       const most = channels.channels.length ? channels.channels[0].subscriptions : 1;
       table($("channels"), ["channel", "application", "subscriptions", ""], channels.channels.map(c =>
-        [{ name: c.channel }, c.app, { n: whole(c.subscriptions) }, bar(c.subscriptions / most)]), "no channel has a subscriber");
+        [{ name: c.channel }, c.app, { n: whole(c.subscriptions) }, bar(c.subscriptions / most)]),
+          "no channel has a subscriber");
       table($("readers"), ["socket", "protocol", "behind", "blocked", ""], readers.connections.map(r =>
         [{ name: r.socket }, r.protocol, { n: bytes(r.lagBytes + r.outboxBytes) }, { n: r.blockedSeconds + "\\u202fs" },
-          button("End", () => ask({ command: "kick", socket: r.socket }).then(lists, () => {}))]), "every reader is up to date");
+          button("End", () => ask({ command: "kick", socket: r.socket }).then(lists, () => {}))]),
+            "every reader is up to date");
     }
 
     async function turn() {
@@ -119,7 +127,8 @@ let dashboardScript = """
         if (watching) await take();
         failures = 0; $("dot").className = "dot good"; $("state").textContent = "live";
       } catch (error) {
-        failures += 1; before = null; $("dot").className = "dot bad"; $("state").textContent = "the node does not answer";
+        failures += 1; before = null; $("dot").className = "dot bad";
+          $("state").textContent = "the node does not answer";
       }
       setTimeout(turn, document.hidden ? 5000 : Math.min(1000 * (1 + failures), 10000));
     }
@@ -138,10 +147,12 @@ let dashboardScript = """
 
     async function take() {
       const answer = await ask({ command: "take", watch: watching });
-      if (answer.error) { watching = null; $("w-button").textContent = "Watch"; $("w-said").textContent = answer.error; return; }
+      if (answer.error) { watching = null; $("w-button").textContent = "Watch";
+        $("w-said").textContent = answer.error; return; }
       for (const m of answer.messages) {
         const li = document.createElement("li"), where = document.createElement("span");
-        if (m.dropped) { li.textContent = `${whole(m.dropped)} messages came too fast to be shown`; $("log").prepend(li); continue; }
+        if (m.dropped) { li.textContent = `${whole(m.dropped)} messages came too fast to be shown`;
+          $("log").prepend(li); continue; }
         where.textContent = `${m.app} ${m.channel} #${m.offset} `;
         li.append(where, m.message);
         $("log").prepend(li);
@@ -151,7 +162,8 @@ let dashboardScript = """
     $("watch").addEventListener("submit", async submit => {
       submit.preventDefault();
       try {
-        if (watching) { const id = watching; watching = null; $("w-button").textContent = "Watch"; $("w-said").textContent = "";
+        if (watching) { const id = watching; watching = null; $("w-button").textContent = "Watch";
+          $("w-said").textContent = "";
           await ask({ command: "take", watch: id, end: true }); return; }
         const request = { command: "watch", prefix: $("w-prefix").value };
         if ($("w-app").value) request.app = $("w-app").value;

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 
 from harness import frames
 from harness.client import RawSocket, WebSocket, upgrade_request, wait_until
 from harness.frames import CONTINUATION, PING, TEXT, frame
-from harness.node import GOOD_ORIGIN, REPOSITORY, USUAL, Node
+from harness.node import GOOD_ORIGIN, REPOSITORY, USUAL, Node, binary
 from harness.pusher import PusherClient, api, trigger
 
 REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "messageTooBig", "tooManyFragments",
            "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull",
-           "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "shutdown"]
+           "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown"]
 
 
 def test_format(node: Node) -> None:
@@ -178,7 +179,13 @@ def provoke_bad_protocol_version(node: Node) -> None:
     after_close(PusherClient(node, query="protocol=2", establish=False))
 
 
-PROVOKED = {"peerClosed": provoke_peer_closed, "peerVanished": provoke_peer_vanished, "peerReset": provoke_peer_reset, "httpDone": provoke_http_done,
+def provoke_kicked(node: Node) -> None:
+    client = PusherClient(node)
+    subprocess.run([str(binary()), "kick", "--port", str(node.port), client.socket_id], check=True, stdout=subprocess.DEVNULL)
+    after_close(client)
+
+
+PROVOKED = {"kicked": provoke_kicked, "peerClosed": provoke_peer_closed, "peerVanished": provoke_peer_vanished, "peerReset": provoke_peer_reset, "httpDone": provoke_http_done,
             "badRequest": provoke_bad_request, "protocolError": provoke_protocol_error, "invalidUTF8": provoke_invalid_utf8,
             "messageTooBig": provoke_message_too_big, "tooManyFragments": provoke_too_many_fragments, "controlFlood": provoke_control_flood,
             "unsupportedData": provoke_unsupported_data, "originRefused": provoke_origin_refused, "unknownApplication": provoke_unknown_application,

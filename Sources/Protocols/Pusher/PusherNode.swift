@@ -1,5 +1,5 @@
-/// What a worker knows of the Pusher protocol: the applications and what holds for all of them. Each worker has its own,
-/// changes it on its own thread only (`adopt`), and shares nothing of it but the counters.
+/// What a worker knows of the Pusher protocol: the applications and what holds for all of them. Each worker has its
+/// own, changes it on its own thread only (`adopt`), and shares nothing of it but the counters.
 public final class PusherNode {
     public private(set) var configuration: PusherConfiguration
     public let counters: ConnectionCounters
