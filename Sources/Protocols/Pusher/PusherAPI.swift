@@ -94,22 +94,25 @@ final class PusherAPI {
         case .batch: publish(body, isBatch: true, space: space, caller)
         case .channels:
             let prefix = query.value("filter_by_prefix")?.array ?? []
-            caller.answer(space: space, listing: prefix) { list in
+            caller.answer(space: space, listing: prefix, attributes) { list in
                 ChannelQueries.Answer(body: ChannelAnswers.channels(list, attributes))
             }
         case .channel(_, let name):
             if !ChannelName.isValid(name) { return refuse(400, "Invalid channel name.", caller) }
-            let channel = name.array
-            caller.answer(space: space, counting: [channel]) { counts in
-                ChannelQueries.Answer(body: ChannelAnswers.channel(channel, counts[0], attributes))
+            caller.answer(space: space, about: [name.array], attributes) { channels in
+                ChannelQueries.Answer(body: ChannelAnswers.channel(channels[0], attributes))
             }
         case .channelUsers(_, let name):
-            // Only presence channels have users, and nobody can join one here: 404 when vacant, 400 otherwise.
+            // Only presence channels have users: 404 when vacant, else 400.
             if !ChannelName.isValid(name) { return refuse(400, "Invalid channel name.", caller) }
-            caller.answer(space: space, counting: [name.array]) { counts in
-                ChannelQueries.Answer(status: counts[0] == 0 ? 404 : 400, body: Array("{}".utf8))
+            let isPresence = ChannelKind(name).isPresence
+            caller.answer(space: space, usersOf: name.array) { users in
+                guard let users, isPresence else {
+                    return ChannelQueries.Answer(status: users == nil ? 404 : 400, body: Array("{}".utf8))
+                }
+                return ChannelQueries.Answer(body: ChannelAnswers.users(users))
             }
-        case .terminate: reply(ByteView("{}"), caller)  // no connection here belongs to a user
+        case .terminate(_, let user): caller.end(connectionsOf: user.array, space: space, body: Array("{}".utf8))
         case .connections:
             output.removeAll()
             output.append(#"{"connections":"#)
@@ -157,7 +160,9 @@ final class PusherAPI {
             output.truncate(to: channelStart)
             output.append(channel)  // a valid name needs no escapes
             output.append(#""}"#)
-            caller.publish(space: space, name: channel, text: output.view, excluding: event.excluded)
+            caller.publish(
+                space: space, name: channel, text: output.view, excluding: event.excluded,
+                keeps: ChannelKind(channel).isCached)
         }
     }
 
@@ -165,17 +170,17 @@ final class PusherAPI {
         if event.attributes.isEmpty { return reply(ByteView("{}"), caller) }
         let attributes = event.attributes
         let names = event.channels.map { $0.array }
-        caller.answer(space: space, counting: names) { counts in
-            let list = zip(names, counts).map { ChannelQueries.Occupancy(name: $0, subscriptionCount: $1) }
-            return ChannelQueries.Answer(body: ChannelAnswers.channels(list, attributes))
+        caller.answer(space: space, about: names, attributes) { channels in
+            ChannelQueries.Answer(body: ChannelAnswers.channels(channels, attributes))
         }
     }
 
     private func confirmBatch(_ events: [EventRequest], space: UInt16, _ caller: some PusherCaller) {
         if events.allSatisfy({ $0.attributes.isEmpty }) { return reply(ByteView(#"{"batch":{}}"#), caller) }
-        let items = events.map { ChannelAnswers.BatchItem(channel: $0.channels[0].array, attributes: $0.attributes) }
-        caller.answer(space: space, counting: items.map { $0.channel }) { counts in
-            ChannelQueries.Answer(body: ChannelAnswers.batch(items, counts))
+        let attributes = events.map { $0.attributes }
+        let asked = attributes.reduce(ChannelAttributes(rawValue: 0)) { $0.union($1) }
+        caller.answer(space: space, about: events.map { $0.channels[0].array }, asked) { channels in
+            ChannelQueries.Answer(body: ChannelAnswers.batch(attributes, channels))
         }
     }
 
