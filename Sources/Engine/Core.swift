@@ -142,7 +142,10 @@ final class HeldPublishes {
     var handlers: [any MessageHandler] = []
     var router: (any Router)?
     var observer: (any ChannelObserver)?
-    var keeper: (any ChannelKeeper)?
+    public internal(set) var keeper: (any ChannelKeeper)?
+    /// Since when input waits that was put off, as long as there is any; and how long the input at hand has waited.
+    var deferredTick: UInt32 = 0
+    public internal(set) var inputDelayTicks: UInt32 = 0
 
     init(workerIndex: Int, exchange: Exchange, limits: EngineLimits, httpLimits: HTTPLimits) throws(LoopError) {
         self.workerIndex = workerIndex
@@ -198,6 +201,15 @@ final class HeldPublishes {
             unsafe batch.deallocate()
         }
         pristineName.release()
+    }
+
+    /// The connection that a ticket of this worker names; nil when it is gone, or closing.
+    public func session(for ticket: SessionTicket) -> Session? {
+        precondition(ticket.worker == workerIndex)
+        guard connections.isInUse(ticket.slot), connections.generation(of: ticket.slot) == ticket.generation,
+            !isClosing(ticket.slot)
+        else { return nil }
+        return Session(core: self, slot: ticket.slot)
     }
 
     public func handler(_ index: UInt8) -> any MessageHandler { handlers[Int(index)] }

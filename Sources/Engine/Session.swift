@@ -21,6 +21,9 @@ public struct Session {
     /// Where the peer may answer later than in this call; can be carried to other threads.
     public var ticket: SessionTicket { core.ticket(of: slot) }
 
+    /// For how long the input at hand was put off because the node was behind, in whole seconds; at most so long.
+    public var inputDelaySeconds: Int { Int(core.inputDelayTicks / Core.ticksPerSecond) }
+
     /// Whether close was begun: what is sent from now on is dropped.
     public var isClosing: Bool { core.isClosing(slot) }
 

@@ -139,6 +139,7 @@ enum TokenOperation {
             if completion.kind == .received { hadInput = true }
             if completion.kind == .received && (hasDeferred || isHeldBack) {
                 core.counters.inputDeferred += 1
+                if !hasDeferred { core.deferredTick = core.nowTick }
                 deferred.append(completion)
             } else {
                 read(completion)
@@ -148,11 +149,14 @@ enum TokenOperation {
     }
 
     private mutating func readDeferred() {
+        // That of the oldest; what came later has waited less.
+        core.inputDelayTicks = core.nowTick &- core.deferredTick
         while hasDeferred && !isHeldBack {
             let completion = deferred[deferredNext]
             deferredNext += 1
             read(completion)
         }
+        if !hasDeferred { core.inputDelayTicks = 0 }
         // Under lasting pressure it is never empty, so what was read goes when it is as much as what is left.
         if deferredNext * 2 >= deferred.count {
             deferred.removeFirst(deferredNext)

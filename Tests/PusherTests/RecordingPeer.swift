@@ -122,6 +122,15 @@ import Testing
         closes.append(Close(reason: reason, code: code, text: ByteView(text).string))
     }
 
+    var inputDelaySeconds = 0
+    /// Keys of requests that were published.
+    var keys: Set<[UInt8]> = []
+
+    func publishOnce(_ key: [UInt8], _ body: [UInt8], isBatch: Bool, space: UInt16, _ api: PusherAPI) {
+        if !keys.insert(key).inserted { return PusherAPI.refuseRepetition(self) }
+        withView(String(decoding: body, as: UTF8.self)) { api.publish($0, isBatch: isBatch, space: space, self) }
+    }
+
     func respond(status: Int, contentType: StaticString, body: ByteView, fields: StaticString) {
         responses.append(
             Response(

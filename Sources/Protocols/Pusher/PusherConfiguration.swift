@@ -25,6 +25,9 @@ public enum PusherLimits {
     public static let channelsPerEventMax = 100
     /// Events of one batch.
     public static let eventsPerBatchMax = 10
+    /// Seconds that a publishing request may have waited because the node is behind; one that waited longer is refused
+    /// with 503.
+    public static let publishDelaySecondsMax = 5
     /// Applications of one node: their numbers are name spaces, of which one is left to others.
     public static let applicationsMax = 65_534
 }

@@ -8,6 +8,8 @@ import ClarionWire
 /// valid and need no escapes.
 public final class PusherKeeper: ChannelKeeper {
     private let node: PusherNode
+    /// Keys of publishing requests whose home is this worker.
+    var keys = IdempotencyTable(ticksPerSecond: Clock.ticksPerSecond)
 
     public init(_ node: PusherNode) { self.node = node }
 

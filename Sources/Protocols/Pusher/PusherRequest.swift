@@ -11,10 +11,17 @@ struct PusherRequest {
     let body: ByteView
     /// Bytes of head and body together.
     let byteCount: Int
+    /// The field `X-Idempotency-Key` or `Idempotency-Key`.
+    var idempotencyKey: ByteView?
 }
 
 /// What the HTTP API needs of a connection: a `Session`, or what stands for one in a test.
 protocol PusherCaller {
+    /// For how long the request had to wait because the node was behind.
+    var inputDelaySeconds: Int { get }
+    /// Publishes the events of a checked body through `api`, unless a request with this key was seen before: then it is
+    /// answered as that one was.
+    func publishOnce(_ key: [UInt8], _ body: [UInt8], isBatch: Bool, space: UInt16, _ api: PusherAPI)
     func publish(space: UInt16, name: ByteView, text: ByteView, excluding: UInt64?, keeps: Bool)
     func respond(status: Int, contentType: StaticString, body: ByteView, fields: StaticString)
     /// Answers later with what `render` makes of the facts about the channels `names`, in the same order.
