@@ -130,6 +130,18 @@ def test_3_14_bounds_of_members(node: Node) -> None:
     three.join("presence-full", "3")
 
 
+def test_3_14_joining_is_bounded(node: Node) -> None:
+    """3.14: a connection that joins and leaves all the time is told off; the others hear of what was let in only."""
+    watcher, hasty = Member(node), Member(node)
+    watcher.join("presence-b", "w")
+    for _ in range(300):
+        hasty.ask("presence-b", "h")
+        hasty.event("pusher:unsubscribe", {"channel": "presence-b"})
+    errors = [m for m in hasty.sync() if m["event"] == "pusher:error"]
+    assert errors and all(data_of(e)["code"] == 4301 for e in errors)
+    wait_until(lambda: (watcher.catch_up(), watcher.rosters["presence-b"].keys() == {"w"})[1], "nobody stayed")
+
+
 @pytest.mark.parametrize("data", ["{}", '{"user_id":""}', '{"user_id":true}', '{"user_id":null}', '{"user_id":["1"]}', '{"user_info":{}}', "5", "{user_id:1}", ""])
 def test_3_14_ids_of_another_type(node: Node, data: str) -> None:
     """3.14: a rightly signed channel_data without a usable id."""

@@ -57,6 +57,7 @@ struct PusherFault: Sendable {
     static let clientEventRate = PusherFault(
         4301, "The rate limit for sending client events exceeded the quota.")
     static let watchlistTooLong = PusherFault(4302, "The watchlist is too long. Maximum allowed size is 100.")
+    static let tooManyJoins = PusherFault(4301, "Too many presence channels were joined in a short time")
     static let tooManyChannels = PusherFault(4301, "Too many channels on this connection")
 }
 

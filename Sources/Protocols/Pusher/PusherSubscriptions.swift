@@ -34,6 +34,10 @@ extension PusherHandler {
                 throw .nameless
             }
             let user = try PresenceData.read(scratch.view, infoBytesMax: infoBytesMax)
+            var state = unsafe PusherState(words: peer.state.pointee)
+            let mayJoin = state.takeJoin(nowTick: peer.nowTick)
+            unsafe peer.state.pointee = state.words
+            if !mayJoin { return fail(.tooManyJoins, peer) }
             let outcome = peer.enter(space: space, name: name, as: user.member, wantsKept: kind.isCached)
             answer(outcome, name, kind, peer)
         } catch {
