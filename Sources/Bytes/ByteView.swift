@@ -90,3 +90,13 @@
     /// A copy. For cold paths.
     @inlinable public var array: [UInt8] { unsafe Array(unsafeBuffer) }
 }
+
+extension [UInt8] {
+    /// Lends its bytes for a call.
+    @inlinable
+    public func withView<Outcome>(_ body: (ByteView) throws -> Outcome) rethrows -> Outcome {
+        try unsafe withUnsafeBufferPointer { buffer in
+            try unsafe body(buffer.baseAddress.map { unsafe ByteView(base: $0, count: buffer.count) } ?? ByteView(""))
+        }
+    }
+}

@@ -31,6 +31,8 @@ enum ChannelPhase: UInt8, BitwiseCopyable {
     var subscribers: UnsafeMutablePointer<Subscriber>?
     var subscriberCount: UInt32 = 0
     var subscriberCapacity: UInt32 = 0
+    /// Subscriptions that the home has not answered yet; they are in no list and nothing is delivered to them.
+    var waitingCount: UInt32 = 0
 
     /// The next subscriber to visit, and how many visits are left until all have seen the head as it is.
     var sweepPosition: UInt32 = 0
@@ -50,10 +52,12 @@ enum ChannelPhase: UInt8, BitwiseCopyable {
     var isLagging = false
     /// The head is far beyond the floor: nothing new is let in until readers that can take more have it.
     var isPressing = false
-    /// Subscribers of this worker that the home has been told of.
+    /// Subscribers of this worker, waiting ones included, that the home has been told of.
     var announced: UInt32 = 0
 
     var hash: UInt64 { name.hash }
+    /// Nobody of this worker is on it.
+    var isUnused: Bool { subscriberCount == 0 && waitingCount == 0 }
 }
 
 /// A worker that has subscribers of a channel, as the channel's home knows it.
@@ -76,4 +80,7 @@ struct InterestedWorker: BitwiseCopyable {
     var offset: UInt64 = 0
     /// Of all workers.
     var subscriptionCount: UInt32 = 0
+    /// Its subscribers are to be told how many they are; when they were told last.
+    var isCountDue = false
+    var countTick: UInt32 = 0
 }

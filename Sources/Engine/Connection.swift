@@ -128,7 +128,7 @@ struct Connection: BitwiseCopyable {
 /// One connection in one channel.
 struct Subscription: BitwiseCopyable {
     var channel: UInt32 = 0
-    /// Its place in the channel's list of subscribers.
+    /// Its place in the channel's list of subscribers; while it waits for the home, the number of the request.
     var position: UInt32 = 0
     /// The connection's next subscription, or `Connection.noSubscription`.
     var next: UInt32 = Connection.noSubscription
@@ -136,4 +136,15 @@ struct Subscription: BitwiseCopyable {
     var askedAgain: UInt32 = 0
     /// Messages that a slow reader lost and has not been told of. Stops at its largest value.
     var lost: UInt32 = 0
+
+    private static let waitingBit: UInt32 = 1 << 31
+    /// Numbers of requests are below this one, and so are places.
+    static let serialMask: UInt32 = waitingBit - 1
+
+    /// In no list yet: the home has not answered.
+    var isWaiting: Bool { position & Subscription.waitingBit != 0 }
+
+    mutating func waits(for serial: UInt32) { position = Subscription.waitingBit | serial }
+
+    func awaits(_ serial: UInt64) -> Bool { isWaiting && UInt64(position & Subscription.serialMask) == serial }
 }

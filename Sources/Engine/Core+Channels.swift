@@ -1,4 +1,4 @@
-public import ClarionBytes
+import ClarionBytes
 import ClarionWire
 
 // Subscribing and unsubscribing: the worker's own channels, and what their homes are told.
@@ -9,13 +9,6 @@ extension Core {
     func findChannel(space: UInt16, name: ByteView, hash: UInt64) -> UInt32? {
         channelNames.find(hash) { slot in
             let known = unsafe channels[slot].pointee.name
-            return known.space == space && known.key == name
-        }
-    }
-
-    func findHome(space: UInt16, name: ByteView, hash: UInt64) -> UInt32? {
-        homeNames.find(hash) { slot in
-            let known = unsafe homes[slot].pointee.name
             return known.space == space && known.key == name
         }
     }
@@ -45,26 +38,38 @@ extension Core {
             }
             return .already
         }
-        if unsafe Int(connection.pointee.subscriptionCount) >= limits.subscriptionsPerConnectionMax {
-            counters.subscriptionsRefused += 1
-            return .tooMany
+        let taken: (channel: UInt32, subscription: UInt32)
+        switch takeSubscription(slot, space, name, hash(space: space, name: name)) {
+        case .failure(let refusal): return refusal.outcome
+        case .success(let places): taken = places
         }
-        let hash = hash(space: space, name: name)
+        // Asked before the home is: when that is here, its answer has told everybody by the time `announce` returns.
+        let wasJoined = unsafe channels[taken.channel].pointee.phase == .joined
+        listSubscription(taken.subscription, slot, taken.channel)
+        beginReading(taken.subscription, slot, taken.channel)
+        announce(taken.channel)
+        if wasJoined { tellJoined(slot, space: space, name: name) }
+        return .joining
+    }
+
+    /// A place for one more subscription, and its channel.
+    func takeSubscription(
+        _ slot: UInt32, _ space: UInt16, _ name: ByteView, _ hash: UInt64
+    ) -> Result<(channel: UInt32, subscription: UInt32), SubscriptionRefusal> {
+        if unsafe Int(connections[slot].pointee.subscriptionCount) >= limits.subscriptionsPerConnectionMax {
+            counters.subscriptionsRefused += 1
+            return .failure(SubscriptionRefusal(outcome: .tooMany))
+        }
         guard let channel = findChannel(space: space, name: name, hash: hash) ?? makeChannel(space, name, hash) else {
             counters.subscriptionsRefused += 1
-            return .nodeFull
+            return .failure(SubscriptionRefusal(outcome: .nodeFull))
         }
         guard let subscription = subscriptions.take() else {
             counters.subscriptionsRefused += 1
-            if unsafe channels[channel].pointee.subscriberCount == 0 { dropChannel(channel) }
-            return .nodeFull
+            if unsafe channels[channel].pointee.isUnused { dropChannel(channel) }
+            return .failure(SubscriptionRefusal(outcome: .nodeFull))
         }
-        // Asked before the home is: when that is here, its answer has told everybody by the time `announce` returns.
-        let wasJoined = unsafe channels[channel].pointee.phase == .joined
-        link(subscription, slot, channel)
-        announce(channel)
-        if wasJoined { tellJoined(slot, space: space, name: name) }
-        return .joining
+        return .success((channel, subscription))
     }
 
     private func tellJoined(_ slot: UInt32, space: UInt16, name: ByteView) {
@@ -72,9 +77,19 @@ extension Core {
         handler.joined(space: space, name: name, Session(core: self, slot: slot))
     }
 
-    /// Puts a subscription into its connection's list and its channel's list, reading from the head on.
-    private func link(_ subscription: UInt32, _ slot: UInt32, _ channelSlot: UInt32) {
+    /// Puts a subscription into its connection's list.
+    func listSubscription(_ subscription: UInt32, _ slot: UInt32, _ channelSlot: UInt32) {
         let connection = unsafe connections[slot]
+        unsafe subscriptions[subscription].pointee.channel = channelSlot
+        unsafe subscriptions[subscription].pointee.next = unsafe connection.pointee.firstSubscription
+        unsafe connection.pointee.firstSubscription = subscription
+        unsafe connection.pointee.subscriptionCount += 1
+        if unsafe connection.pointee.subscriptionCount > 1 { unsafe connection.pointee.flags.insert(.several) }
+        counters.subscriptions += 1
+    }
+
+    /// Puts a subscription into its channel's list, reading from the head on.
+    func beginReading(_ subscription: UInt32, _ slot: UInt32, _ channelSlot: UInt32) {
         let channel = unsafe channels[channelSlot]
         if unsafe channel.pointee.subscriberCount == channel.pointee.subscriberCapacity { growSubscribers(channelSlot) }
         guard let subscribers = unsafe channel.pointee.subscribers else {
@@ -86,12 +101,7 @@ extension Core {
         unsafe channel.pointee.subscriberCount += 1
         // A circle that goes over the end of the list has one more to pass on its way.
         if unsafe channel.pointee.isSweeping { unsafe channel.pointee.sweepRemaining += 1 }
-        unsafe subscriptions[subscription].pointee = unsafe Subscription(
-            channel: channelSlot, position: position, next: connection.pointee.firstSubscription)
-        unsafe connection.pointee.firstSubscription = subscription
-        unsafe connection.pointee.subscriptionCount += 1
-        if unsafe connection.pointee.subscriptionCount > 1 { unsafe connection.pointee.flags.insert(.several) }
-        counters.subscriptions += 1
+        unsafe subscriptions[subscription].pointee.position = position
     }
 
     private func growSubscribers(_ channelSlot: UInt32) {
@@ -138,7 +148,7 @@ extension Core {
         return true
     }
 
-    /// Ends all subscriptions of a connection.
+    /// Ends all subscriptions of a connection, and signs it out.
     func unsubscribeAll(_ slot: UInt32) {
         let connection = unsafe connections[slot]
         var next = unsafe connection.pointee.firstSubscription
@@ -150,11 +160,25 @@ extension Core {
             next = unsafe subscriptions[subscription].pointee.next
             unlink(subscription)
         }
+        signOut(slot)
     }
 
-    /// Takes a subscription out of its channel's list (the last of the list moves to its place) and frees it.
+    /// Takes a subscription out of its channel and frees it; in the channel's list the last one moves to its place.
     private func unlink(_ subscription: UInt32) {
         let channelSlot = unsafe subscriptions[subscription].pointee.channel
+        if unsafe subscriptions[subscription].pointee.isWaiting {
+            unsafe channels[channelSlot].pointee.waitingCount -= 1
+        } else {
+            endReading(subscription, channelSlot)
+        }
+        counters.subscriptions -= 1
+        announce(channelSlot)
+        tellLeft(subscription, channelSlot)
+        subscriptions.give(subscription)
+        if unsafe channels[channelSlot].pointee.isUnused { dropChannel(channelSlot) }
+    }
+
+    private func endReading(_ subscription: UInt32, _ channelSlot: UInt32) {
         let position = unsafe subscriptions[subscription].pointee.position
         let channel = unsafe channels[channelSlot]
         guard let subscribers = unsafe channel.pointee.subscribers else {
@@ -170,10 +194,6 @@ extension Core {
         unsafe channel.pointee.subscriberCount = last
         if unsafe channel.pointee.sweepPosition >= last { unsafe channel.pointee.sweepPosition = 0 }
         unsafe channel.pointee.sweepRemaining = unsafe min(channel.pointee.sweepRemaining, last)
-        subscriptions.give(subscription)
-        counters.subscriptions -= 1
-        announce(channelSlot)
-        if last == 0 { dropChannel(channelSlot) }
     }
 
     /// Forgets a channel without subscribers.
@@ -199,7 +219,7 @@ extension Core {
     }
 
     /// Whether it was there.
-    private func removeFirst(_ slot: UInt32, from list: inout PlainVector<UInt32>) -> Bool {
+    func removeFirst(_ slot: UInt32, from list: inout PlainVector<UInt32>) -> Bool {
         for index in 0..<list.count where list[index] == slot {
             list[index] = list[list.count - 1]
             _ = list.removeLast()
@@ -211,9 +231,9 @@ extension Core {
     // MARK: Telling the home
 
     /// Tells the channel's home how many subscribers this worker has.
-    private func announce(_ slot: UInt32) {
+    func announce(_ slot: UInt32) {
         let channel = unsafe channels[slot]
-        let count = unsafe channel.pointee.subscriberCount
+        let count = unsafe channel.pointee.subscriberCount + channel.pointee.waitingCount
         if unsafe count == channel.pointee.announced { return }
         var mail = Mail(.interest)
         mail.slot = slot
@@ -229,89 +249,6 @@ extension Core {
             unsafe channel.pointee.name.retain()
             unsafe post(mail, to: Int(channel.pointee.home))
         }
-    }
-
-    /// At the home: worker `mail.from` has `mail.number` subscribers of a channel now. Does not consume the name.
-    func takeInterest(_ mail: Mail) {
-        guard let name = mail.frame else { return }
-        let count = UInt32(truncatingIfNeeded: mail.number)
-        guard let slot = findHome(space: name.space, name: name.key, hash: name.hash) ?? makeHome(name, for: count)
-        else {
-            return
-        }
-        let home = unsafe homes[slot]
-        let index = interestIndex(slot, worker: UInt32(mail.from), count: count)
-        guard let index, let interested = unsafe home.pointee.interested else { return }
-        let before = unsafe Int(home.pointee.subscriptionCount)
-        unsafe home.pointee.subscriptionCount += count
-        unsafe home.pointee.subscriptionCount -= interested[index].subscriberCount
-        unsafe interested[index] = InterestedWorker(
-            worker: UInt32(mail.from), slot: mail.slot, generation: mail.generation, subscriberCount: count)
-        if let observer {
-            let now = unsafe Int(home.pointee.subscriptionCount)
-            observer.subscriptionsChanged(space: name.space, name: name.key, from: before, to: now)
-        }
-        if count == 0 {
-            unsafe home.pointee.interestedCount -= 1
-            unsafe interested[index] = unsafe interested[Int(home.pointee.interestedCount)]
-            if unsafe home.pointee.interestedCount == 0 { dropHome(slot) }
-        } else if mail.wantsAnswer {
-            var answer = Mail(.joined)
-            answer.slot = mail.slot
-            answer.generation = mail.generation
-            if Int(mail.from) == workerIndex { takeJoined(answer) } else { post(answer, to: Int(mail.from)) }
-        }
-    }
-
-    /// The place of a worker in a home's list, made if it is not there and is wanted.
-    private func interestIndex(_ slot: UInt32, worker: UInt32, count: UInt32) -> Int? {
-        let home = unsafe homes[slot]
-        for index in unsafe 0..<Int(home.pointee.interestedCount) {
-            if let interested = unsafe home.pointee.interested, unsafe interested[index].worker == worker {
-                return index
-            }
-        }
-        if count == 0 { return nil }
-        if unsafe home.pointee.interestedCount == home.pointee.interestedCapacity {
-            let capacity = unsafe max(Int(home.pointee.interestedCapacity) * 2, 1)
-            let larger = UnsafeMutablePointer<InterestedWorker>.allocate(capacity: capacity)
-            if let old = unsafe home.pointee.interested {
-                unsafe larger.update(from: old, count: Int(home.pointee.interestedCount))
-                unsafe old.deallocate()
-            }
-            unsafe home.pointee.interested = unsafe larger
-            unsafe home.pointee.interestedCapacity = UInt32(capacity)
-        }
-        let index = unsafe Int(home.pointee.interestedCount)
-        if let interested = unsafe home.pointee.interested {
-            unsafe (interested + index).initialize(
-                to: InterestedWorker(worker: worker, slot: 0, generation: 0, subscriberCount: 0))
-        }
-        unsafe home.pointee.interestedCount += 1
-        return index
-    }
-
-    private func makeHome(_ name: SharedFrame, for count: UInt32) -> UInt32? {
-        if count == 0 { return nil }
-        guard let slot = homes.take() else { return nil }
-        name.retain()
-        unsafe homes[slot].pointee = unsafe HomeChannel(name: name)
-        homeNames.insert(name.hash, slot: slot)
-        counters.homeChannels += 1
-        return slot
-    }
-
-    private func dropHome(_ slot: UInt32) {
-        unsafe homeNames.remove(homes[slot].pointee.name.hash, slot: slot)
-        freeHomeMemory(slot)
-        homes.give(slot)
-        counters.homeChannels -= 1
-    }
-
-    func freeHomeMemory(_ slot: UInt32) {
-        unsafe homes[slot].pointee.interested?.deallocate()
-        unsafe homes[slot].pointee.interested = nil
-        unsafe homes[slot].pointee.name.release()
     }
 
     /// The home has taken us: what it orders from now on comes here. Those who wait are told.
@@ -343,20 +280,6 @@ extension Core {
         while again > 0, subscriptions.generation(of: subscriber.subscription) == generation {
             again -= 1
             tellJoined(subscriber.connection, space: name.space, name: name.key)
-        }
-    }
-
-    // MARK: Questions to a home
-
-    public func homeSubscriptionCount(space: UInt16, name: ByteView) -> Int {
-        guard let slot = findHome(space: space, name: name, hash: hash(space: space, name: name)) else { return 0 }
-        return unsafe Int(homes[slot].pointee.subscriptionCount)
-    }
-
-    public func forEachHomeChannel(space: UInt16, _ body: (_ name: ByteView, _ subscriptionCount: Int) -> Void) {
-        for slot in 0..<UInt32(homes.touched) where homes.isInUse(slot) {
-            let home = unsafe homes[slot].pointee
-            if home.name.space == space { body(home.name.key, Int(home.subscriptionCount)) }
         }
     }
 }

@@ -58,6 +58,7 @@ extension Core {
         var laggingCount = 0
         var pressingCount = 0
         var subscriberCount = 0
+        var waitingCount = 0
         for slot in 0..<UInt32(channels.touched) where channels.isInUse(slot) {
             let channel = unsafe channels[slot].pointee
             channel.log.checkInvariants()
@@ -66,8 +67,9 @@ extension Core {
             laggingCount += channel.isLagging ? 1 : 0
             pressingCount += channel.isPressing ? 1 : 0
             subscriberCount += Int(channel.subscriberCount)
-            claim(channel.subscriberCount > 0 && channel.announced == channel.subscriberCount)
-            claim(channel.sweepPosition < channel.subscriberCount)
+            waitingCount += Int(channel.waitingCount)
+            claim(!channel.isUnused && channel.announced == channel.subscriberCount + channel.waitingCount)
+            claim(channel.sweepPosition < max(channel.subscriberCount, 1))
             claim(channel.sweepRemaining <= channel.subscriberCount)
             claim(channel.log.bytes.capacity == 0 || channel.isSweeping || channel.isLagging)
             claim(!channel.isPressing || channel.isSweeping, "pressure that nobody relieves")
@@ -77,7 +79,8 @@ extension Core {
         claim(sweepingCount == sweeping.count + starting.count && laggingCount == lagging.count)
         claim(pressingCount == pressingChannels)
         claim(!isFlushBehind || !dirty.isEmpty || isStopping, "a flush that is behind nothing")
-        claim(subscriberCount == subscriptions.count && counters.subscriptions == UInt64(subscriberCount))
+        claim(subscriberCount + waitingCount == subscriptions.count)
+        claim(counters.subscriptions == UInt64(subscriptions.count))
         claim(counters.channels == UInt64(channels.count) && channelNames.count == channels.count)
     }
 
@@ -137,32 +140,58 @@ extension Core {
         while next != Connection.noSubscription {
             claim(count < connection.subscriptionCount && subscriptions.isInUse(next))
             let subscription = unsafe subscriptions[next].pointee
+            count += 1
+            if subscription.isWaiting {
+                next = subscription.next
+                continue
+            }
             guard let subscribers = unsafe channels[subscription.channel].pointee.subscribers else {
                 preconditionFailure("no list")
             }
             unsafe claim(subscribers[Int(subscription.position)].connection == slot)
-            count += 1
             next = subscription.next
         }
         claim(count == connection.subscriptionCount)
     }
 
     private func checkHomes() {
+        var occupiedCount = 0
+        var memberCount = 0
+        var keptCount = 0
         for slot in 0..<UInt32(homes.touched) where homes.isInUse(slot) {
             let home = unsafe homes[slot].pointee
             claim(findHome(space: home.name.space, name: home.name.key, hash: home.name.hash) == slot)
             claim(self.home(ofHash: home.name.hash) == workerIndex)
-            guard let interested = unsafe home.interested else { preconditionFailure("a home of nobody") }
-            claim(home.interestedCount > 0 && home.interestedCount <= home.interestedCapacity)
+            let extras = homeExtras[slot]
+            claim(home.interestedCount > 0 || extras.map { !$0.isEmpty } ?? false, "a home of nobody")
+            claim(home.interestedCount <= home.interestedCapacity)
+            claim(extras?.newcomers.isEmpty ?? true, "newcomers that were not told")
+            occupiedCount += home.interestedCount > 0 ? 1 : 0
+            memberCount += extras?.roster?.count ?? 0
+            keptCount += extras?.kept == nil ? 0 : 1
+            extras?.roster?.checkInvariants()
             var workers: Set<UInt32> = []
             var count: UInt32 = 0
             for index in 0..<Int(home.interestedCount) {
+                guard let interested = unsafe home.interested else { preconditionFailure("no list") }
                 let worker = unsafe interested[index]
                 claim(worker.subscriberCount > 0 && workers.insert(worker.worker).inserted)
                 count += worker.subscriberCount
             }
             claim(count == home.subscriptionCount)
         }
-        claim(counters.homeChannels == UInt64(homes.count) && homeNames.count == homes.count)
+        claim(counters.homeChannels == UInt64(occupiedCount) && homeNames.count == homes.count)
+        claim(counters.members == UInt64(memberCount) && counters.keptMessages == UInt64(keptCount))
+        claim(homeWork.isEmpty && welcoming.isEmpty)
+        claim(counters.usersSignedIn == UInt64(users.signedIn.count))
+        for (slot, entry) in users.signedIn {
+            claim(connections.isInUse(slot) && users.local[entry.key]?.connections.contains(slot) ?? false)
+        }
+        for user in users.local.values { claim(!user.connections.isEmpty || !user.watchers.isEmpty) }
+        for user in users.homes.values { claim(!user.online.isEmpty || !user.watching.isEmpty) }
+        for slot in homeExtras.keys { claim(homes.isInUse(slot)) }
+        for (subscription, note) in memberNotes {
+            claim(subscriptions.isInUse(subscription) && connections.isInUse(note.connection))
+        }
     }
 }

@@ -78,7 +78,7 @@ extension Core {
         switch mail.kind {
         case .publish:
             taken[Int(mail.from)] = mail.number
-            if let frame = mail.frame { order(frame, excluded: mail.excludedNumber) }
+            if let frame = mail.frame { order(frame, excluded: mail.excludedNumber, keeps: mail.keeps) }
         case .deliver:
             deliver(mail)
             mail.frame?.release()
@@ -89,6 +89,17 @@ extension Core {
             takeJoined(mail)
         case .ordered:
             takeOrdered(mail)
+        case .enter:
+            takeEnter(mail)
+            mail.frame?.release()
+        case .leave:
+            takeLeave(mail)
+            mail.frame?.release()
+        case .entered:
+            takeEntered(mail)
+            mail.frame?.release()
+        case .turnedAway:
+            takeTurnedAway(mail)
         case .call:
             guard let call = unsafe mail.call else { return }
             unsafe Unmanaged<MailCall>.fromOpaque(call).takeRetainedValue().body(self)

@@ -8,10 +8,12 @@ extension Core {
 
     /// Publishes `text` for connection `slot`. Keeps the order of that connection across homes: a message for another
     /// home waits until the home before has given the earlier one its place.
-    func publish(from slot: UInt32, space: UInt16, name: ByteView, text: ByteView, excluding excluded: UInt64?) {
+    func publish(
+        from slot: UInt32, space: UInt16, name: ByteView, text: ByteView, excluding excluded: UInt64?, keeps: Bool
+    ) {
         counters.publishes += 1
         let frame = makeFrame(space: space, name: name, text: text)
-        let item = HeldPublish(frame: frame, excluded: excluded ?? SocketNumber.limit)
+        let item = HeldPublish(frame: frame, excluded: excluded ?? SocketNumber.limit, keeps: keeps)
         let connection = unsafe connections[slot]
         if unsafe connection.pointee.flags.contains(.inputHeld) || connection.pointee.flags.contains(.outboxHeld) {
             if let waiting = heldPublishes(of: slot) {
@@ -50,13 +52,16 @@ extension Core {
     /// already).
     func submit(_ item: HeldPublish, to home: Int) -> UInt64 {
         if home == workerIndex {
-            order(item.frame, excluded: item.excluded)
+            // What connections of this worker asked this home for comes first.
+            settleHomes()
+            order(item.frame, excluded: item.excluded, keeps: item.keeps)
             return 0
         }
         posted[home] += 1
         var mail = Mail(.publish)
         mail.frame = item.frame
         mail.excludedNumber = item.excluded
+        mail.keeps = item.keeps
         mail.number = posted[home]
         mail.from = UInt8(workerIndex)
         postPublish(mail, to: home)
@@ -142,15 +147,17 @@ extension Core {
     // MARK: At the home
 
     /// Gives a message its place in its channel and hands it to every interested worker. Consumes the frame.
-    func order(_ frame: SharedFrame, excluded: UInt64) {
+    func order(_ frame: SharedFrame, excluded: UInt64, keeps: Bool = false) {
         defer { frame.release() }
         counters.ordered += 1
-        guard let slot = findHome(space: frame.space, name: frame.key, hash: frame.hash) else {
+        let known = findHome(space: frame.space, name: frame.key, hash: frame.hash)
+        guard let slot = known ?? (keeps ? makeKeepingHome(frame) : nil) else {
             counters.unheard += 1
             if !taps.isEmpty { show(frame, offset: 0) }
             return
         }
         let home = unsafe homes[slot]
+        if keeps { keep(frame, at: slot) }
         unsafe home.pointee.offset += 1
         if !taps.isEmpty { unsafe show(frame, offset: home.pointee.offset) }
         var excludedWorker = UInt32.max
@@ -191,7 +198,8 @@ extension Core {
     /// Appends a message to this worker's copy of the log and begins a circle. Does not consume the frame.
     func deliver(_ mail: Mail) {
         guard let frame = mail.frame, channels.generation(of: mail.slot) == mail.generation,
-            unsafe channels[mail.slot].pointee.phase == .joined
+            unsafe channels[mail.slot].pointee.phase == .joined,
+            unsafe channels[mail.slot].pointee.subscriberCount > 0
         else {
             counters.staleDeliveries += 1
             return

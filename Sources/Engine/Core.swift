@@ -16,6 +16,7 @@ struct BackendCommand: BitwiseCopyable {
 struct HeldPublish: BitwiseCopyable {
     var frame: SharedFrame
     var excluded: UInt64
+    var keeps: Bool
 }
 
 /// The publishes of one connection that wait for a home, in order. Outlives the connection: what was taken is
@@ -95,6 +96,24 @@ final class HeldPublishes {
 
     /// Who watches what this worker orders; empty but for an operator's looking.
     var taps: [MessageTap] = []
+    /// What only some channels have at their home, by slot.
+    var homeExtras: [UInt32: HomeExtras] = [:]
+    /// Mail of this worker for its own homes, and their answers; taken in order by `settleHomes`.
+    var homeWork = PlainVector<Mail>()
+    /// Homes with newcomers to tell, and homes whose subscribers are to be told how many they are.
+    var welcoming = PlainVector<UInt32>()
+    var countsDue = PlainVector<UInt32>()
+    var isSettling = false
+    /// What homes say is written here.
+    var homeText = ByteBuffer(capacity: 1024)
+    /// Places with kept messages, the oldest first, from number `keptNext` on.
+    var keptPlaces = PlainVector<KeptPlace>()
+    var keptNext = 0
+    /// Who this worker's subscriptions are, where they are members; by subscription.
+    var memberNotes: [UInt32: MemberNote] = [:]
+    var users = UserDirectory()
+    /// The number of the last request to a home.
+    var entrySerial: UInt32 = 0
 
     /// Encoders write here; empty between uses.
     var scratch = ByteBuffer(capacity: 4096)
@@ -123,6 +142,10 @@ final class HeldPublishes {
     var handlers: [any MessageHandler] = []
     var router: (any Router)?
     var observer: (any ChannelObserver)?
+    public internal(set) var keeper: (any ChannelKeeper)?
+    /// Since when input waits that was put off, as long as there is any; and how long the input at hand has waited.
+    var deferredTick: UInt32 = 0
+    public internal(set) var inputDelayTicks: UInt32 = 0
 
     init(workerIndex: Int, exchange: Exchange, limits: EngineLimits, httpLimits: HTTPLimits) throws(LoopError) {
         self.workerIndex = workerIndex
@@ -165,6 +188,8 @@ final class HeldPublishes {
         for index in 0..<UInt32(channels.touched) where channels.isInUse(index) { freeChannelMemory(index) }
         for index in 0..<UInt32(homes.touched) where homes.isInUse(index) { freeHomeMemory(index) }
         for index in 0..<UInt32(connections.touched) where connections.isInUse(index) { giveBlocks(of: index) }
+        for note in memberNotes.values { note.frame.release() }
+        for index in 0..<homeWork.count { Exchange.discard(homeWork[index]) }
         for waiting in held { for item in waiting.items { item.frame.release() } }
         for index in 0..<exchange.workerCount {
             if let batch = unsafe outgoing[index] { unsafe Exchange.discard(batch) }
@@ -176,6 +201,15 @@ final class HeldPublishes {
             unsafe batch.deallocate()
         }
         pristineName.release()
+    }
+
+    /// The connection that a ticket of this worker names; nil when it is gone, or closing.
+    public func session(for ticket: SessionTicket) -> Session? {
+        precondition(ticket.worker == workerIndex)
+        guard connections.isInUse(ticket.slot), connections.generation(of: ticket.slot) == ticket.generation,
+            !isClosing(ticket.slot)
+        else { return nil }
+        return Session(core: self, slot: ticket.slot)
     }
 
     public func handler(_ index: UInt8) -> any MessageHandler { handlers[Int(index)] }
@@ -223,7 +257,7 @@ final class HeldPublishes {
     }
 
     var isSweeping: Bool { !sweeping.isEmpty || !starting.isEmpty }
-    var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty }
+    var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty || !homeWork.isEmpty }
 
     /// Takes the bounds of `new` that are no reservations of memory made at the start. They hold for new work.
     public func adopt(_ new: EngineLimits) {

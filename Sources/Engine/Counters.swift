@@ -22,7 +22,16 @@ public struct CoreCounters: Sendable {
     public var unheard: UInt64 = 0
     public var subscriptions: UInt64 = 0
     public var channels: UInt64 = 0
+    /// Channels with subscribers whose home is here.
     public var homeChannels: UInt64 = 0
+    /// Members of channels whose home is here, each counted once for each channel.
+    public var members: UInt64 = 0
+    /// Connections that are signed in as a user.
+    public var usersSignedIn: UInt64 = 0
+    /// Last messages kept here for newcomers, their bytes, and how many had to go before their time.
+    public var keptMessages: UInt64 = 0
+    public var keptBytes: UInt64 = 0
+    public var keptEvicted: UInt64 = 0
     public var turns: UInt64 = 0
     /// The longest turn of the last ten to twenty seconds.
     public var turnMicrosecondsMax: UInt64 = 0

@@ -21,6 +21,12 @@ public protocol MessageHandler: AnyObject {
     /// when the peer takes bytes again.
     func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session)
 
+    /// The home of a channel has refused a subscription that was asked for with `enter`; it is gone.
+    func turnedAway(_ refusal: EntryRefusal, space: UInt16, name: ByteView, _ session: Session)
+
+    /// Users whom the connection watches (`signIn`) are there now, or gone. First, once, those who are there already.
+    func watched(_ users: [[UInt8]], areOnline: Bool, _ session: Session)
+
     /// Nothing came for `Liveness.pingAfterSeconds`: ask the peer for a sign of life.
     func ping(_ session: Session)
 
@@ -35,6 +41,10 @@ public protocol MessageHandler: AnyObject {
 extension MessageHandler {
     /// For protocols that have no word for it.
     public func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {}
+    /// For protocols that never `enter`.
+    public func turnedAway(_ refusal: EntryRefusal, space: UInt16, name: ByteView, _ session: Session) {}
+    /// For protocols that never `signIn`.
+    public func watched(_ users: [[UInt8]], areOnline: Bool, _ session: Session) {}
 }
 
 /// Told, at the homes of channels, how many connections are subscribed to them. One for each worker.

@@ -34,7 +34,21 @@ public struct EngineLimits: Sendable {
     /// Batches of mail that may wait for one worker before those who send to it rest.
     public var mailBatchesMax = 256
 
+    /// Last messages that channels whose home is on one worker keep for newcomers: how many, their bytes together, and
+    /// for how long. Over a bound the oldest goes.
+    public var keptMessagesMax = 100_000
+    public var keptBytesMax = 64 << 20
+    public var keptSeconds = 1800
+
     public init() {}
+}
+
+/// Numbers of what homes tell subscribers.
+enum KeepingLimits {
+    /// Subscribers of a channel up to this number are told of every change of it.
+    static let countedAtOnceMax = 100
+    /// How often larger channels are told.
+    static let countSeconds = 5
 }
 
 /// What happens to a reader that the channel's log has passed.

@@ -14,6 +14,15 @@ enum MailKind: UInt8, BitwiseCopyable {
     case joined
     /// From a home: every publish up to `number` has its place, and its deliveries are posted.
     case ordered
+    /// To a home: let connection `excludedSlot`, `excludedGeneration` of the poster in; `slot`, `generation`: its
+    /// channel there; `number`: the request. `frame` names the channel and holds the member, if there is one.
+    case enter
+    /// To a home: that connection, which had entered as a member, has left the channel that `frame` names.
+    case leave
+    /// From a home: request `number` is granted; `frame` is what the connection is told first.
+    case entered
+    /// From a home: request `number` is refused; `excludedNumber`: an `EntryRefusal`.
+    case turnedAway
     /// A closure to run: `call` holds it, retained.
     case call
     /// Leave.
@@ -27,6 +36,8 @@ enum MailKind: UInt8, BitwiseCopyable {
     var from: UInt8 = 0
     /// Whether an `interest` wants a `joined`.
     var wantsAnswer = false
+    /// Of a `publish`: the home keeps the message for newcomers. Of an `enter`: the newcomer wants it.
+    var keeps = false
     var slot: UInt32 = 0
     var generation: UInt32 = 0
     /// A connection of the receiver that must not get the message (generation 0: none), or for a publish the whole
@@ -102,12 +113,16 @@ final class MailCall: Sendable {
     /// Frees a batch that nobody will read, with what its items from number `first` on carry.
     static func discard(_ batch: UnsafeMutablePointer<MailBatch>, from first: Int = 0) {
         for index in unsafe first..<batch.pointee.count {
-            let mail = unsafe batch.pointee.items[index]
-            mail.frame?.release()
-            if let call = unsafe mail.call { unsafe Unmanaged<MailCall>.fromOpaque(call).release() }
+            unsafe discard(batch.pointee.items[index])
         }
         unsafe batch.deinitialize(count: 1)
         unsafe batch.deallocate()
+    }
+
+    /// Gives back what an item carries that nobody will read.
+    static func discard(_ mail: Mail) {
+        mail.frame?.release()
+        if let call = unsafe mail.call { unsafe Unmanaged<MailCall>.fromOpaque(call).release() }
     }
 
     func mailbox(_ worker: Int) -> UnsafeMutablePointer<Mailbox> {

@@ -29,11 +29,17 @@ public struct WorkerProtocols {
     public var router: any Router
     /// Is told of the channels that have their home on the worker.
     public var observer: (any ChannelObserver)?
+    /// Speaks for channels that keep members or a last message; nil: there are none.
+    public var keeper: (any ChannelKeeper)?
 
-    public init(handlers: [any MessageHandler], router: any Router, observer: (any ChannelObserver)? = nil) {
+    public init(
+        handlers: [any MessageHandler], router: any Router, observer: (any ChannelObserver)? = nil,
+        keeper: (any ChannelKeeper)? = nil
+    ) {
         self.handlers = handlers
         self.router = router
         self.observer = observer
+        self.keeper = keeper
     }
 }
 
@@ -161,6 +167,7 @@ public final class Node: Sendable {
         core.handlers = protocols.handlers
         core.router = protocols.router
         core.observer = protocols.observer
+        core.keeper = protocols.keeper
         // A few more places than connections: one too many is accepted, counted and closed.
         let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         let backend = try B(options: options)

@@ -21,6 +21,9 @@ public struct Session {
     /// Where the peer may answer later than in this call; can be carried to other threads.
     public var ticket: SessionTicket { core.ticket(of: slot) }
 
+    /// For how long the input at hand was put off because the node was behind, in whole seconds; at most so long.
+    public var inputDelaySeconds: Int { Int(core.inputDelayTicks / Core.ticksPerSecond) }
+
     /// Whether close was begun: what is sent from now on is dropped.
     public var isClosing: Bool { core.isClosing(slot) }
 
@@ -35,6 +38,36 @@ public struct Session {
         core.subscribe(slot, space: space, name: name)
     }
 
+    /// Subscribes to a channel whose home keeps members, a last message, or both; it answers with what `ChannelKeeper`
+    /// says, in place of `joined`, or `MessageHandler.turnedAway` is called. Every change that the home orders behind
+    /// the answer reaches the connection, and none before it.
+    ///
+    /// - Parameters:
+    ///   - member: who the connection is there; nil for channels without members.
+    ///   - wantsKept: the channel keeps its last message.
+    /// - Returns: `.already` when it is subscribed and was answered before: nothing happens then.
+    public func enter(space: UInt16, name: ByteView, as member: Member?, wantsKept: Bool) -> SubscribeOutcome {
+        core.enter(slot, space: space, name: name, member: member, wantsKept: wantsKept)
+    }
+
+    /// Calls `body` with the member as which the connection has entered a channel; false when it has not.
+    public func withMember(space: UInt16, name: ByteView, _ body: (Member) -> Void) -> Bool {
+        core.withMember(of: slot, space: space, name: name, body)
+    }
+
+    /// Signs the connection in as a user, until it closes. `MessageHandler.watched` tells of the users in `watching`:
+    /// a user is online while any connection of the node is signed in as it. False when it is signed in already.
+    ///
+    /// - Parameter info: handed out by `withUser`.
+    public func signIn(space: UInt16, user: ByteView, info: ByteView, watching: [[UInt8]]) -> Bool {
+        core.signIn(slot, space: space, user: user, info: info, watching: watching)
+    }
+
+    /// Calls `body` with the user as whom the connection is signed in; false when it is not.
+    public func withUser(_ body: (_ id: ByteView, _ info: ByteView) -> Void) -> Bool {
+        core.withUser(of: slot, body)
+    }
+
     /// Ends a subscription. False when there was none. Nothing of the channel is sent after this returns.
     public func unsubscribe(space: UInt16, name: ByteView) -> Bool { core.unsubscribe(slot, space: space, name: name) }
 
@@ -45,7 +78,12 @@ public struct Session {
     /// Sends one text message to all subscribers of a channel, except `excluded` (a socket number) if given.
     /// What one session publishes arrives in the order it was published, on all channels and workers.
     public func publish(space: UInt16, name: ByteView, text: ByteView, excluding excluded: UInt64? = nil) {
-        core.publish(from: slot, space: space, name: name, text: text, excluding: excluded)
+        core.publish(from: slot, space: space, name: name, text: text, excluding: excluded, keeps: false)
+    }
+
+    /// As above; `keeps`: the channel's home keeps the message for newcomers, in place of the one before.
+    public func publish(space: UInt16, name: ByteView, text: ByteView, excluding excluded: UInt64?, keeps: Bool) {
+        core.publish(from: slot, space: space, name: name, text: text, excluding: excluded, keeps: keeps)
     }
 
     /// Closes the connection: what was queued is sent, then a close frame. `code` nil: a close frame without a code.
@@ -68,7 +106,7 @@ public struct SessionTicket: Sendable, Equatable {
     let generation: UInt32
 }
 
-public enum SubscribeOutcome: Equatable {
+public enum SubscribeOutcome: Equatable, Sendable {
     /// `joined` is called when the subscription is in force.
     case joining
     /// It was subscribed before; `joined` is called again.

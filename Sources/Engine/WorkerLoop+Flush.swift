@@ -242,7 +242,7 @@ extension WorkerLoop where B: ~Copyable {
         while next != Connection.noSubscription {
             let subscription = unsafe core.subscriptions[next].pointee
             let channel = unsafe core.channels[subscription.channel]
-            if let subscribers = unsafe channel.pointee.subscribers {
+            if !subscription.isWaiting, let subscribers = unsafe channel.pointee.subscribers {
                 let cursor = unsafe subscribers[Int(subscription.position)].cursor
                 if unsafe cursor != channel.pointee.log.head {
                     unsafe flush.sources.append(

@@ -80,10 +80,12 @@ enum TokenOperation {
         isBehindOnMail = !readMail()
         let hasMoreInput = readCompletions(count)
         core.mayEndInput(hasMoreInput: hasMoreInput)
+        core.settleHomes()
         applyCommands()
         core.postAll()
         fireTimers()
         flushSlice()
+        core.settleHomes()
         applyCommands()
         core.postAll()
         return core.isStopping && stop()
@@ -98,7 +100,7 @@ enum TokenOperation {
             return isHeldBack && !isBehindOnMail ? WorkerLoop.heldBackNanoseconds : 0
         }
         if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
-        let idleTicks: UInt32 = core.isStopping ? 1 : 4 * Clock.ticksPerSecond
+        let idleTicks: UInt32 = core.isStopping ? 1 : (core.countsDue.isEmpty ? 4 : 1) * Clock.ticksPerSecond
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
         let ticks = UInt64(min(next > core.nowTick ? next - core.nowTick : 0, idleTicks))
         let untilNext = ticks * Clock.nanosecondsPerTick
@@ -137,6 +139,7 @@ enum TokenOperation {
             if completion.kind == .received { hadInput = true }
             if completion.kind == .received && (hasDeferred || isHeldBack) {
                 core.counters.inputDeferred += 1
+                if !hasDeferred { core.deferredTick = core.nowTick }
                 deferred.append(completion)
             } else {
                 read(completion)
@@ -146,11 +149,14 @@ enum TokenOperation {
     }
 
     private mutating func readDeferred() {
+        // That of the oldest; what came later has waited less.
+        core.inputDelayTicks = core.nowTick &- core.deferredTick
         while hasDeferred && !isHeldBack {
             let completion = deferred[deferredNext]
             deferredNext += 1
             read(completion)
         }
+        if !hasDeferred { core.inputDelayTicks = 0 }
         // Under lasting pressure it is never empty, so what was read goes when it is as much as what is left.
         if deferredNext * 2 >= deferred.count {
             deferred.removeFirst(deferredNext)
@@ -232,6 +238,7 @@ enum TokenOperation {
             unsafe core.recycle(open)
             batches += 1
         }
+        core.settleHomes()
         core.tellOrdered()
         return unsafe batch == nil && popped >= waitingCount
     }
@@ -268,6 +275,7 @@ enum TokenOperation {
             if count < WorkerLoop.expiredMax { break }
         }
         core.releaseLaggingLogs()
+        core.forgetOldKept()
     }
 
     private mutating func stop() -> Bool {

@@ -31,6 +31,11 @@ extension ApplicationConfiguration {
         pingIntervalSeconds = app.pingIntervalSeconds
         pongTimeoutSeconds = app.pingIntervalSeconds
         activityTimeoutSeconds = app.activityTimeoutSeconds
+        channels.presenceMembersMax = app.presenceMembersMax
+        channels.presenceMemberBytesMax = app.presenceMemberBytesMax
+        channels.clientEventsPerSecond = app.clientEventsPerSecondMax
+        if app.tellsSubscriptionCounts { features.insert(.subscriptionCount) }
+        channels.sendsSubscriptionErrors = app.sendsSubscriptionErrors
         if app.rateLimit.isEnabled {
             rateLimit = MessageRateLimit(
                 messagesMax: app.rateLimit.attemptsMax, windowSeconds: app.rateLimit.decaySeconds,
@@ -92,6 +97,9 @@ extension EngineLimits {
         controlFramesPerSecond = limits.controlFramesPerSecond
         closeSeconds = limits.closeSeconds
         drainSeconds = limits.drainSeconds
+        keptMessagesMax = limits.cacheMessagesMax
+        keptBytesMax = limits.cacheBytesMax
+        keptSeconds = limits.cacheSeconds
     }
 }
 

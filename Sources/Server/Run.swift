@@ -126,7 +126,8 @@ private func nodeConfiguration(
             echoMessageBytesMax: echoMessageBytesMax, page: page, metrics: metrics, dashboard: dashboard)
         return WorkerProtocols(
             handlers: [EchoHandler(), realtimeHandler, PusherHandler(pusher)], router: router,
-            observer: shared.webhooks == nil ? nil : PusherChannelObserver(pusher))
+            observer: shared.webhooks == nil ? nil : PusherChannelObserver(pusher),
+            keeper: PusherKeeper(pusher))
     }
     var configuration = NodeConfiguration(makeProtocols: handlers)
     configuration.workers = workerCount

@@ -39,6 +39,10 @@ public struct Limits: Sendable, Equatable {
     public var unacknowledgedSeconds = 60
     /// Seconds that a stopping node gives its connections.
     public var drainSeconds = 10
+    /// Last messages of cache channels, of one worker: how many, their bytes, and for how long they are kept.
+    public var cacheMessagesMax = 100_000
+    public var cacheBytesMax = 64 << 20
+    public var cacheSeconds = 1_800
 
     public init() {}
 }

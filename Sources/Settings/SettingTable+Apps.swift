@@ -57,6 +57,25 @@ extension SettingTable {
             "rate_limit.terminate", \.rateLimit.terminates, .boolean,
             environment: ["REVERB_APP{n}_RATE_LIMIT_TERMINATE"],
             "Closes a connection that sends more than its window allows."),
+        SettingRow(
+            "presence_members_max", \.presenceMembersMax, .integer(1...10_000_000), unit: "members",
+            flags: ["presence-members-max"], "Members of one presence channel.",
+            cost: "About 300 bytes a member, and its user_info twice; a newcomer is told all of them.",
+            reached: "The newcomer gets a pusher:subscription_error."),
+        SettingRow(
+            "presence_member_bytes_max", \.presenceMemberBytesMax, .bytes(16...1 << 20), unit: "bytes",
+            "The user_info of one member of a presence channel.", cost: "Memory and rosters of so much a member.",
+            reached: "The newcomer gets a pusher:subscription_error."),
+        SettingRow(
+            "client_events_per_second_max", \.clientEventsPerSecondMax, .integer(0...1_000_000), unit: "events",
+            "Client events of one connection in a second; 0 is no bound. The hosted service allows 10.",
+            cost: "Nothing by itself.", reached: "The event is refused with error 4301."),
+        SettingRow(
+            "subscription_counts", \.tellsSubscriptionCounts, .boolean,
+            "Tells subscribers how many they are (pusher_internal:subscription_count), but on presence channels."),
+        SettingRow(
+            "subscription_errors", \.sendsSubscriptionErrors, .boolean,
+            "Tells a refused subscription by pusher:subscription_error too, which names the channel."),
     ]
 }
 

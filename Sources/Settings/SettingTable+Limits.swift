@@ -40,6 +40,14 @@ extension SettingTable {
             cost: "Up to twice this much waits for each connection that sends to /echo and does not read.",
             reached: "The connection is closed with 1009."),
         SettingRow(
+            "limits.cache_messages_max", \.limits.cacheMessagesMax, .integer(1...1 << 28), unit: "per worker",
+            "Cache channels whose last event one worker keeps.", cost: "The event, and about 200 bytes.",
+            reached: "The oldest event is forgotten before its time."),
+        SettingRow(
+            "limits.cache_bytes_max", \.limits.cacheBytesMax, .bytes(64 * 1_024...1 << 40), unit: "bytes per worker",
+            "The last events of all cache channels of one worker.", cost: "Up to this much for each worker.",
+            reached: "The oldest event is forgotten before its time."),
+        SettingRow(
             "limits.mail_batches_max", \.limits.mailBatchesMax, .integer(2...1 << 20), unit: "batches per worker",
             "Mail from other workers that waits for one worker.", cost: "The messages in it.",
             reached: "Workers that send to it read nothing more from their publishers until it has caught up."),
@@ -90,6 +98,11 @@ extension SettingTable {
             "How long sent bytes may stay unacknowledged by the peer's kernel (TCP_USER_TIMEOUT).",
             cost: "A peer that has gone without a word, and to which something was sent, holds its slot for as long.",
             reached: "The kernel ends the connection, with the reason peerReset."),
+        SettingRow(
+            "limits.cache_seconds", \.limits.cacheSeconds, .integer(1...86_400 * 30), unit: "seconds",
+            "How long the last event of a cache channel is kept for newcomers.",
+            cost: "Memory for events that nobody asks for.",
+            reached: "A newcomer is told pusher:cache_miss."),
         SettingRow(
             "limits.drain_seconds", \.limits.drainSeconds, .integer(0...3_600), unit: "seconds",
             "The time that a stopping node gives its connections to take what waits for them.",

@@ -78,6 +78,16 @@ public struct AppSettings: Sendable, Equatable {
     public var activityTimeoutSeconds = 30
     /// How many messages a connection may send.
     public var rateLimit = RateLimit()
+    /// Members of one presence channel.
+    public var presenceMembersMax = 100
+    /// Bytes of a member's `user_info`.
+    public var presenceMemberBytesMax = 1_024
+    /// Client events of one connection in a second; 0 is no bound.
+    public var clientEventsPerSecondMax = 0
+    /// Whether subscribers are told how many they are.
+    public var tellsSubscriptionCounts = false
+    /// Whether refused subscriptions are told by `pusher:subscription_error` too.
+    public var sendsSubscriptionErrors = false
 
     public init() {}
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-GROUPS = ["handshake", "path", "origin", "public", "messages", "frames", "client_events", "client_events_all", "client_events_none", "http_auth",
-          "http_events", "http_batch", "http_queries", "limits_message", "limits_request", "limits_connections", "limits_rate",
+GROUPS = ["handshake", "path", "origin", "public", "messages", "private", "presence", "cache", "frames", "client_events", "client_events_all", "client_events_none", "http_auth",
+          "http_events", "http_batch", "http_queries", "http_terminate", "limits_message", "limits_request", "limits_connections", "limits_rate",
           "limits_rate_terminate", "apps", "shutdown"]
 """Groups about what the node speaks so far."""
 

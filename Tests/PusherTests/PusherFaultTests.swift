@@ -13,7 +13,7 @@ import Testing
 
     @Test(arguments: [
         PusherFault.unknownApplication, .overQuota, .badVersion, .unsupportedVersion, .originRefused, .unauthorized,
-        .notMember, .presenceUnavailable, .cacheUnavailable, .overCapacity, .invalidMessage, .invalidChannelName,
+        .notMember, .namelessMember, .existingSubscription, .overCapacity, .invalidMessage, .invalidChannelName,
         .serverClosed, .noPong, .inactive, .rateLimited, .clientEventsOff, .encryptedChannel, .eventNameTooLong,
         .tooManyChannels,
     ])

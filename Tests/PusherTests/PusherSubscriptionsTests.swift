@@ -92,18 +92,85 @@ import Testing
         #expect(try subscribe(data, application: 1).replies == [errorText(.unauthorized)])
     }
 
-    @Test func kindsThatAreNotServedAreRefused() throws {
-        let presence =
-            #"{"channel":"presence-cache-foo","channel_data":"{\"user_id\":\"10\"}","auth":"app-key:"#
-            + #"793598e2bfdc57543ae18c5802c15f4b1a4e477224cb7330237688f71c021926"}"#
-        #expect(try subscribe(presence).replies == [errorText(.presenceUnavailable)])
-        #expect(try subscribe(#"{"channel":"cache-foo"}"#).replies == [errorText(.cacheUnavailable)])
+    @Test func cacheChannelsAreEntered() throws {
         let privateCache =
             #"{"channel":"private-cache-foo","auth":"app-key:"#
             + #"7d9ed75b58814d43fcb0dac6dd8200b9a99e8025f5dad49ec9643c903027df25"}"#
-        #expect(try subscribe(privateCache).replies == [errorText(.cacheUnavailable)])
+        let encrypted =
+            #"{"channel":"private-encrypted-cache-foo","auth":"app-key:"#
+            + #"28af27e5243fecc27e0ecd44d0c5ed41691db24164fa0e15a6f75c789047ef00"}"#
+        for (data, name) in [
+            (#"{"channel":"cache-foo"}"#, "cache-foo"), (privateCache, "private-cache-foo"),
+            (encrypted, "private-encrypted-cache-foo"),
+        ] {
+            let peer = try subscribe(data)
+            #expect(peer.entries == [RecordingPeer.Entry(name: name, member: nil, wantsKept: true)])
+            #expect(peer.replies.isEmpty)
+        }
+        let presence =
+            #"{"channel":"presence-cache-foo","channel_data":"{\"user_id\":\"10\"}","auth":"app-key:"#
+            + #"793598e2bfdc57543ae18c5802c15f4b1a4e477224cb7330237688f71c021926"}"#
+        let member = #"10 \"10\" "#
+        #expect(
+            try subscribe(presence).entries
+                == [RecordingPeer.Entry(name: "presence-cache-foo", member: member, wantsKept: true)])
+    }
+
+    @Test(arguments: [
+        (
+            #"{\"user_id\":\"10\",\"user_info\":{\"name\":\"Ann\"}}"#,
+            "a1d0133a82e096619f3e78e5a7798c3e7c0024c88e5d31dd3b23cef2044f0267", #"10 \"10\" {\"name\":\"Ann\"}"#
+        ),
+        (
+            #"{\"user_id\":10,\"user_info\":{\"name\":\"Ann\"}}"#,
+            "2a243eb224044d3a9ca9f99fdbdac420904696df4b81cfb30a1e46a332819ce9", #"10 \"10\" {\"name\":\"Ann\"}"#
+        ),
+        (
+            #"{\"user_id\":\"12\",\"user_info\":{\"name\":\"Zo\u00eb ☃\"}}"#,
+            "874e5008bc56c4b1207c0c98c5450d33001c7be8d3283777b69a516c6593945f",
+            #"12 \"12\" {\"name\":\"Zoë ☃\"}"#
+        ),
+    ])
+    func presenceChannelsAreJoinedAsTheUser(_ channelData: String, _ signature: String, _ member: String) throws {
+        let data =
+            #"{"channel":"presence-foo","channel_data":""# + channelData + #"","auth":"app-key:"# + signature + #""}"#
+        let peer = try subscribe(data)
+        #expect(peer.entries == [RecordingPeer.Entry(name: "presence-foo", member: member, wantsKept: false)])
+        #expect(peer.replies.isEmpty)
+    }
+
+    /// 3.6: one byte more, and it was not signed.
+    @Test func channelDataCountsByteForByte() throws {
+        let data =
+            #"{"channel":"presence-foo","channel_data":"{\"user_id\":\"10\",\"user_info\":{\"name\":\"Ann\"}} ","auth":""#
+            + #"app-key:a1d0133a82e096619f3e78e5a7798c3e7c0024c88e5d31dd3b23cef2044f0267"}"#
+        #expect(try subscribe(data).replies == [errorText(.unauthorized)])
+    }
+
+    @Test func theServersOwnNamesAreNobodys() throws {
         #expect(
             try subscribe(##"{"channel":"#server-to-user-12345","auth":""}"##).replies == [errorText(.unauthorized)])
+    }
+
+    @Test func whatAHomeRefusesIsToldOfTheChannel() throws {
+        let handler = PusherHandler(try sampleNode())
+        let peer = openPeer(handler)
+        withView("presence-foo") { handler.tellRefusal(.membersMax, $0, peer) }
+        withView("presence-foo") { handler.tellRefusal(.nodeFull, $0, peer) }
+        let told =
+            #"{"event":"pusher:subscription_error","channel":"presence-foo","data":{"type":"LimitReached","error":"#
+            + #""The channel has as many members as it may have","status":4100}}"#
+        #expect(peer.replies == [told, errorText(.overCapacity)])
+    }
+
+    @Test func refusalsAreToldOfTheChannelWhereThatIsWanted() throws {
+        let handler = PusherHandler(try sampleNode { $0.channels.sendsSubscriptionErrors = true })
+        let peer = openPeer(handler)
+        handler.send(#"{"event":"pusher:subscribe","data":{"channel":"private-foo","auth":"app-key:00"}}"#, peer)
+        let told =
+            #"{"event":"pusher:subscription_error","channel":"private-foo","data":{"type":"AuthError","error":"#
+            + #""Connection is unauthorized","status":401}}"#
+        #expect(peer.replies == [errorText(.unauthorized), told])
     }
 
     @Test func bounds() throws {
@@ -125,5 +192,12 @@ import Testing
         #expect(peer.subscriptions.isEmpty && peer.replies.isEmpty)
         handler.send(#"{"event":"pusher:unsubscribe"}"#, peer)
         #expect(peer.replies == [errorText(.invalidMessage)])
+    }
+
+    @Test func anEnteredChannelIsNotEnteredAgain() throws {
+        let handler = PusherHandler(try sampleNode())
+        let peer = openPeer(handler)
+        for _ in 0..<2 { handler.send(#"{"event":"pusher:subscribe","data":{"channel":"cache-a"}}"#, peer) }
+        #expect(peer.entries.count == 1 && peer.replies == [errorText(.existingSubscription)])
     }
 }

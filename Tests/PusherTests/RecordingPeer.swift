@@ -12,6 +12,13 @@ import Testing
         var name: String
         var text: String
         var excluded: UInt64?
+        var keeps = false
+    }
+
+    struct Entry: Equatable {
+        var name: String
+        var member: String?
+        var wantsKept: Bool
     }
 
     struct Response: Equatable {
@@ -39,6 +46,9 @@ import Testing
     var outcome: SubscribeOutcome?
     /// Subscribers of channels, for questions of the HTTP API.
     var occupancy: [String: Int] = [:]
+    /// Users of presence channels, and last events of cache channels.
+    var users: [String: [String]] = [:]
+    var kept: [String: String] = [:]
 
     init(application: Int = 0, refusal: Refusal = .none) {
         unsafe state.initialize(to: PusherState(application: application, refusal: refusal).words)
@@ -53,18 +63,72 @@ import Testing
         return subscriptions.insert("\(space) \(name.string)").inserted ? .joining : .already
     }
 
+    /// What it has entered, and as whom: `id label info`.
+    var entries: [Entry] = []
+
+    func enter(space: UInt16, name: ByteView, as member: Member?, wantsKept: Bool) -> SubscribeOutcome {
+        if let outcome { return outcome }
+        if !subscriptions.insert("\(space) \(name.string)").inserted { return .already }
+        let text = member.map { "\($0.id.string) \($0.label.string) \($0.info.string)" }
+        entries.append(Entry(name: name.string, member: text, wantsKept: wantsKept))
+        return .joining
+    }
+
+    func withMember(space: UInt16, name: ByteView, _ body: (Member) -> Void) -> Bool {
+        guard let entry = entries.last(where: { $0.name == name.string }), let member = entry.member else {
+            return false
+        }
+        let id = String(member.prefix { $0 != " " })
+        withView(id) { body(Member(id: $0, label: $0, info: $0)) }
+        return true
+    }
+
+    /// As whom it is signed in, and whom it watches.
+    var user: (id: String, info: String)?
+    var watched: [String] = []
+    /// Users whose connections were ended.
+    var ended: [String] = []
+
+    func signIn(space: UInt16, user: ByteView, info: ByteView, watching: [[UInt8]]) -> Bool {
+        if self.user != nil { return false }
+        self.user = (user.string, info.string)
+        watched = watching.map { String(decoding: $0, as: UTF8.self) }
+        return true
+    }
+
+    func withUser(_ body: (_ id: ByteView, _ info: ByteView) -> Void) -> Bool {
+        guard let user else { return false }
+        withView(user.id) { id in withView(user.info) { info in body(id, info) } }
+        return true
+    }
+
+    func end(connectionsOf user: [UInt8], space: UInt16, body: [UInt8]) {
+        ended.append("\(space) \(String(decoding: user, as: UTF8.self))")
+        finish(ChannelQueries.Answer(body: body))
+    }
+
     func unsubscribe(space: UInt16, name: ByteView) -> Bool {
         subscriptions.remove("\(space) \(name.string)") != nil
     }
 
     func isSubscribed(space: UInt16, name: ByteView) -> Bool { subscriptions.contains("\(space) \(name.string)") }
 
-    func publish(space: UInt16, name: ByteView, text: ByteView, excluding: UInt64?) {
-        published.append(Publication(space: space, name: name.string, text: text.string, excluded: excluding))
+    func publish(space: UInt16, name: ByteView, text: ByteView, excluding: UInt64?, keeps: Bool) {
+        published.append(
+            Publication(space: space, name: name.string, text: text.string, excluded: excluding, keeps: keeps))
     }
 
     func close(_ reason: CloseReason, code: UInt16?, text: StaticString) {
         closes.append(Close(reason: reason, code: code, text: ByteView(text).string))
+    }
+
+    var inputDelaySeconds = 0
+    /// Keys of requests that were published.
+    var keys: Set<[UInt8]> = []
+
+    func publishOnce(_ key: [UInt8], _ body: [UInt8], isBatch: Bool, space: UInt16, _ api: PusherAPI) {
+        if !keys.insert(key).inserted { return PusherAPI.refuseRepetition(self) }
+        withView(String(decoding: body, as: UTF8.self)) { api.publish($0, isBatch: isBatch, space: space, self) }
     }
 
     func respond(status: Int, contentType: StaticString, body: ByteView, fields: StaticString) {
@@ -73,20 +137,36 @@ import Testing
                 status: status, type: ByteView(contentType).string, body: body.string, fields: ByteView(fields).string))
     }
 
-    func answer(
-        space: UInt16, counting names: [[UInt8]], render: @escaping @Sendable ([Int]) -> ChannelQueries.Answer
-    ) {
-        finish(render(names.map { occupancy["\(space) \(String(decoding: $0, as: UTF8.self))"] ?? 0 }))
+    private func facts(_ name: [UInt8], _ space: UInt16) -> ChannelQueries.Facts {
+        let text = String(decoding: name, as: UTF8.self)
+        var facts = ChannelQueries.Facts(name: name, subscriptionCount: occupancy["\(space) \(text)"] ?? 0)
+        facts.userCount = users["\(space) \(text)"]?.count ?? 0
+        facts.kept = kept["\(space) \(text)"].map { Array($0.utf8) }
+        facts.keptSeconds = 60
+        return facts
     }
 
     func answer(
-        space: UInt16, listing prefix: [UInt8],
-        render: @escaping @Sendable ([ChannelQueries.Occupancy]) -> ChannelQueries.Answer
+        space: UInt16, about names: [[UInt8]], _ attributes: ChannelAttributes,
+        render: @escaping @Sendable ([ChannelQueries.Facts]) -> ChannelQueries.Answer
     ) {
-        let own = occupancy.filter { $0.key.hasPrefix("\(space) ") }
-        let named = own.map { (name: Array($0.key.dropFirst(2).utf8), count: $0.value) }
-        let list = named.filter { $0.name.starts(with: prefix) }.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-        finish(render(list.map { ChannelQueries.Occupancy(name: $0.name, subscriptionCount: $0.count) }))
+        finish(render(names.map { facts($0, space) }))
+    }
+
+    func answer(
+        space: UInt16, listing prefix: [UInt8], _ attributes: ChannelAttributes,
+        render: @escaping @Sendable ([ChannelQueries.Facts]) -> ChannelQueries.Answer
+    ) {
+        let own = occupancy.keys.filter { $0.hasPrefix("\(space) ") }.map { Array($0.dropFirst(2).utf8) }
+        let list = own.filter { $0.starts(with: prefix) }.sorted { $0.lexicographicallyPrecedes($1) }
+        finish(render(list.map { facts($0, space) }))
+    }
+
+    func answer(
+        space: UInt16, usersOf name: [UInt8], render: @escaping @Sendable ([[UInt8]]?) -> ChannelQueries.Answer
+    ) {
+        let key = "\(space) \(String(decoding: name, as: UTF8.self))"
+        finish(render(occupancy[key] == nil ? nil : (users[key] ?? []).map { Array($0.utf8) }))
     }
 
     private func finish(_ answer: ChannelQueries.Answer) {
@@ -95,9 +175,9 @@ import Testing
 }
 
 /// Lends the bytes of a text for a call.
-func withView<Outcome>(_ text: String, _ body: (ByteView) -> Outcome) -> Outcome {
-    unsafe Array(text.utf8).withUnsafeBufferPointer { buffer in
-        unsafe body(buffer.baseAddress.map { unsafe ByteView(base: $0, count: buffer.count) } ?? ByteView(""))
+func withView<Outcome>(_ text: String, _ body: (ByteView) throws -> Outcome) rethrows -> Outcome {
+    try unsafe Array(text.utf8).withUnsafeBufferPointer { buffer in
+        try unsafe body(buffer.baseAddress.map { unsafe ByteView(base: $0, count: buffer.count) } ?? ByteView(""))
     }
 }
 

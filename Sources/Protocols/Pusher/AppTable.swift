@@ -44,12 +44,14 @@ struct ApplicationRules: Sendable {
     let rateLimit: MessageRateLimit?
     let features: ApplicationFeatures
     let webhookKinds: WebhookKinds
+    let channels: ChannelRules
 
     init(_ configuration: ApplicationConfiguration) {
         acceptClientEventsFrom = configuration.acceptClientEventsFrom
         rateLimit = configuration.rateLimit
         features = configuration.features
         webhookKinds = configuration.webhookKinds
+        channels = configuration.channels
     }
 }
 

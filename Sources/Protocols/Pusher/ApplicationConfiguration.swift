@@ -87,6 +87,7 @@ public struct ApplicationConfiguration: Sendable, Equatable {
     public var activityTimeoutSeconds = 30
     /// nil: no limit.
     public var rateLimit: MessageRateLimit?
+    public var channels = ChannelRules()
     /// What its webhooks want to hear of.
     public var webhookKinds: WebhookKinds = []
 

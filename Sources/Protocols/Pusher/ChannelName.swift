@@ -37,6 +37,14 @@ enum ChannelKind: Equatable, Sendable {
 
     var isPresence: Bool { self == .presence || self == .presenceCache }
 
+    /// The last event is kept for newcomers.
+    var isCached: Bool {
+        self == .cache || self == .privateCache || self == .privateEncryptedCache || self == .presenceCache
+    }
+
+    /// Subscribers may send events to each other.
+    var takesClientEvents: Bool { self != .reserved && !isEncrypted }
+
     /// The server cannot read the events; client events would go out in clear.
     var isEncrypted: Bool { self == .privateEncrypted || self == .privateEncryptedCache }
 }

@@ -20,6 +20,7 @@ struct ChannelAttributes: OptionSet, Sendable {
 
     static let subscriptionCount = ChannelAttributes(rawValue: 1)
     static let userCount = ChannelAttributes(rawValue: 2)
+    static let cache = ChannelAttributes(rawValue: 4)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -31,6 +32,7 @@ struct ChannelAttributes: OptionSet, Sendable {
             let item = rest.slice(from: 0, count: length)
             if item == "subscription_count" { insert(.subscriptionCount) }
             if item == "user_count" { insert(.userCount) }
+            if item == "cache" { insert(.cache) }
             if length == rest.count { return }
             rest = rest.slice(from: length + 1)
         }

@@ -74,7 +74,7 @@ final class PusherAPI {
                 node.table.applications[application], unixSeconds: clock(),
                 toleranceSeconds: node.configuration.timestampToleranceSeconds)
             if let fault { return refuse(401, fault.text, caller) }
-            answer(route, query, body: request.body, application: application, caller)
+            answer(route, query, request, application: application, caller)
         } catch {
             switch error {
             case .repeatedParameter: refuse(401, RequestSignature.Fault.repeated.text, caller)
@@ -84,32 +84,35 @@ final class PusherAPI {
     }
 
     private func answer(
-        _ route: PusherRoute, _ query: borrowing RequestQuery, body: ByteView, application: Int,
+        _ route: PusherRoute, _ query: borrowing RequestQuery, _ request: PusherRequest, application: Int,
         _ caller: some PusherCaller
     ) {
         let space = AppTable.space(of: application)
         let attributes = query.value("info").map { ChannelAttributes($0) } ?? []
         switch route {
-        case .events: publish(body, isBatch: false, space: space, caller)
-        case .batch: publish(body, isBatch: true, space: space, caller)
+        case .events: take(request, isBatch: false, space: space, caller)
+        case .batch: take(request, isBatch: true, space: space, caller)
         case .channels:
             let prefix = query.value("filter_by_prefix")?.array ?? []
-            caller.answer(space: space, listing: prefix) { list in
+            caller.answer(space: space, listing: prefix, attributes) { list in
                 ChannelQueries.Answer(body: ChannelAnswers.channels(list, attributes))
             }
         case .channel(_, let name):
             if !ChannelName.isValid(name) { return refuse(400, "Invalid channel name.", caller) }
-            let channel = name.array
-            caller.answer(space: space, counting: [channel]) { counts in
-                ChannelQueries.Answer(body: ChannelAnswers.channel(channel, counts[0], attributes))
+            caller.answer(space: space, about: [name.array], attributes) { channels in
+                ChannelQueries.Answer(body: ChannelAnswers.channel(channels[0], attributes))
             }
         case .channelUsers(_, let name):
-            // Only presence channels have users, and nobody can join one here: 404 when vacant, 400 otherwise.
+            // Only presence channels have users: 404 when vacant, else 400.
             if !ChannelName.isValid(name) { return refuse(400, "Invalid channel name.", caller) }
-            caller.answer(space: space, counting: [name.array]) { counts in
-                ChannelQueries.Answer(status: counts[0] == 0 ? 404 : 400, body: Array("{}".utf8))
+            let isPresence = ChannelKind(name).isPresence
+            caller.answer(space: space, usersOf: name.array) { users in
+                guard let users, isPresence else {
+                    return ChannelQueries.Answer(status: users == nil ? 404 : 400, body: Array("{}".utf8))
+                }
+                return ChannelQueries.Answer(body: ChannelAnswers.users(users))
             }
-        case .terminate: reply(ByteView("{}"), caller)  // no connection here belongs to a user
+        case .terminate(_, let user): caller.end(connectionsOf: user.array, space: space, body: Array("{}".utf8))
         case .connections:
             output.removeAll()
             output.append(#"{"connections":"#)
@@ -122,27 +125,75 @@ final class PusherAPI {
 
     // MARK: - Publishing
 
-    private func publish(_ body: ByteView, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
+    /// A request to publish, signed. With a key it is checked whole before the key counts as used.
+    private func take(_ request: PusherRequest, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
+        if caller.inputDelaySeconds >= PusherLimits.publishDelaySecondsMax {
+            return caller.respond(
+                status: 503, contentType: PusherAPI.plainText,
+                body: ByteView("The node is behind. Nothing was published; please try again."),
+                fields: "Retry-After: 1\r\n")
+        }
+        let body = request.body
         guard unsafe UTF8Stream.isValid(body.base, count: body.count), let root = JSON.parse(body) else {
             return refuse(400, "Bad request: the body is not valid JSON.", caller)
         }
-        let limit = node.configuration.eventDataBytesMax
-        var reader = EventReader(bodyBytes: body.count, dataBytesMax: limit)
-        let events = isBatch ? reader.batch(root) : reader.event(root).map { [$0] } ?? []
-        if !reader.errors.isEmpty {
-            let errors = reader.errors.finish()
-            return unsafe errors.withUnsafeBufferPointer { bytes in
-                let text =
-                    unsafe bytes.baseAddress.map { unsafe ByteView(base: $0, count: bytes.count) } ?? ByteView("{}")
-                caller.respond(status: 422, contentType: PusherAPI.json, body: text, fields: "")
-            }
+        guard let key = idempotencyKey(request, root) else { return publish(root, body, isBatch: isBatch, space, caller) }
+        if key.isEmpty || key.count > IdempotencyTable.keyBytesMax {
+            let text = "The idempotency key has \(key.count) bytes, it may have 1 to \(IdempotencyTable.keyBytesMax)."
+            return explain(400, text, caller)
         }
-        if let size = reader.oversizedDataBytes {
-            let text = "Payload too large: the data of the event has \(size) bytes, the limit is \(limit)."
-            return explain(413, text, caller)
-        }
+        var reader = EventReader(bodyBytes: body.count, dataBytesMax: node.configuration.eventDataBytesMax)
+        if read(root, isBatch: isBatch, &reader, caller) == nil { return }
+        caller.publishOnce(key, body.array, isBatch: isBatch, space: space, self)
+    }
+
+    /// The key of a request; the field of the head counts before that of the body.
+    private func idempotencyKey(_ request: PusherRequest, _ root: JSONValue) -> [UInt8]? {
+        if let key = request.idempotencyKey { return key.array }
+        guard let key = root.member("idempotency_key"), key.kind != .null else { return nil }
+        output.removeAll()
+        return key.appendUnescaped(to: &output) ? output.view.array : []
+    }
+
+    /// What a request gets whose first try is not answered yet.
+    static func refuseRepetition(_ caller: some PusherCaller) {
+        caller.respond(
+            status: 503, contentType: plainText, body: ByteView("A request with this key is under way."),
+            fields: "Retry-After: 1\r\n")
+    }
+
+    /// Publishes the events of a body that was checked before.
+    func publish(_ body: ByteView, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
+        if let root = JSON.parse(body) { publish(root, body, isBatch: isBatch, space, caller) }
+    }
+
+    private func publish(
+        _ root: JSONValue, _ body: ByteView, isBatch: Bool, _ space: UInt16, _ caller: some PusherCaller
+    ) {
+        var reader = EventReader(bodyBytes: body.count, dataBytesMax: node.configuration.eventDataBytesMax)
+        guard let events = read(root, isBatch: isBatch, &reader, caller) else { return }
         for event in events { publish(event, space: space, caller) }
         if isBatch { confirmBatch(events, space: space, caller) } else { confirm(events[0], space: space, caller) }
+        withExtendedLifetime(reader) {}  // names of channels lie in it
+    }
+
+    /// The events of a body, which lie in it and in `reader`; nil, and an answer, when something is wrong with them.
+    private func read(
+        _ root: JSONValue, isBatch: Bool, _ reader: inout EventReader, _ caller: some PusherCaller
+    ) -> [EventRequest]? {
+        let events = isBatch ? reader.batch(root) : reader.event(root).map { [$0] } ?? []
+        if !reader.errors.isEmpty {
+            reader.errors.finish().withView {
+                caller.respond(status: 422, contentType: PusherAPI.json, body: $0, fields: "")
+            }
+            return nil
+        }
+        if let size = reader.oversizedDataBytes {
+            let limit = node.configuration.eventDataBytesMax
+            explain(413, "Payload too large: the data of the event has \(size) bytes, the limit is \(limit).", caller)
+            return nil
+        }
+        return events
     }
 
     private func publish(_ event: EventRequest, space: UInt16, _ caller: some PusherCaller) {
@@ -157,7 +208,9 @@ final class PusherAPI {
             output.truncate(to: channelStart)
             output.append(channel)  // a valid name needs no escapes
             output.append(#""}"#)
-            caller.publish(space: space, name: channel, text: output.view, excluding: event.excluded)
+            caller.publish(
+                space: space, name: channel, text: output.view, excluding: event.excluded,
+                keeps: ChannelKind(channel).isCached)
         }
     }
 
@@ -165,17 +218,17 @@ final class PusherAPI {
         if event.attributes.isEmpty { return reply(ByteView("{}"), caller) }
         let attributes = event.attributes
         let names = event.channels.map { $0.array }
-        caller.answer(space: space, counting: names) { counts in
-            let list = zip(names, counts).map { ChannelQueries.Occupancy(name: $0, subscriptionCount: $1) }
-            return ChannelQueries.Answer(body: ChannelAnswers.channels(list, attributes))
+        caller.answer(space: space, about: names, attributes) { channels in
+            ChannelQueries.Answer(body: ChannelAnswers.channels(channels, attributes))
         }
     }
 
     private func confirmBatch(_ events: [EventRequest], space: UInt16, _ caller: some PusherCaller) {
         if events.allSatisfy({ $0.attributes.isEmpty }) { return reply(ByteView(#"{"batch":{}}"#), caller) }
-        let items = events.map { ChannelAnswers.BatchItem(channel: $0.channels[0].array, attributes: $0.attributes) }
-        caller.answer(space: space, counting: items.map { $0.channel }) { counts in
-            ChannelQueries.Answer(body: ChannelAnswers.batch(items, counts))
+        let attributes = events.map { $0.attributes }
+        let asked = attributes.reduce(ChannelAttributes(rawValue: 0)) { $0.union($1) }
+        caller.answer(space: space, about: events.map { $0.channels[0].array }, asked) { channels in
+            ChannelQueries.Answer(body: ChannelAnswers.batch(attributes, channels))
         }
     }
 

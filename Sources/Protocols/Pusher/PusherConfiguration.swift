@@ -25,6 +25,13 @@ public enum PusherLimits {
     public static let channelsPerEventMax = 100
     /// Events of one batch.
     public static let eventsPerBatchMax = 10
+    /// How often one connection may join presence channels in a window of so many seconds. Who comes back after a break
+    /// joins all its channels at once.
+    public static let presenceJoinsMax = 200
+    public static let presenceJoinSeconds = 10
+    /// Seconds that a publishing request may have waited because the node is behind; one that waited longer is refused
+    /// with 503.
+    public static let publishDelaySecondsMax = 5
     /// Applications of one node: their numbers are name spaces, of which one is left to others.
     public static let applicationsMax = 65_534
 }

@@ -53,7 +53,8 @@ public final class PusherFront {
         if case .unknown = route { return false }
         let request = PusherRequest(
             method: head.method, path: head.path.slice(from: prefix.count), query: head.query, body: body,
-            byteCount: head.headByteCount + body.count)
+            byteCount: head.headByteCount + body.count,
+            idempotencyKey: head.field("x-idempotency-key") ?? head.field("idempotency-key"))
         api.answer(route, request, session)
         return true
     }

@@ -4,7 +4,8 @@ import ClarionWire
 
 /// The Pusher Channels protocol over WebSocket, for all applications of the node. One for each worker.
 ///
-/// Subscriptions are in PusherSubscriptions.swift, client events in PusherClientEvents.swift.
+/// Subscriptions are in PusherSubscriptions.swift, client events in PusherClientEvents.swift, users in
+/// PusherUsers.swift.
 public final class PusherHandler: MessageHandler {
     let node: PusherNode
     /// What a message needs to know of its application, by the application's number.
@@ -13,7 +14,10 @@ public final class PusherHandler: MessageHandler {
     var nameText = ByteBuffer()
     var dataText = ByteBuffer()
     var scratch = ByteBuffer()
+    var userText = ByteBuffer()
     var output = ByteBuffer()
+    /// Refusals of homes may come while another message is being handled: they are written here.
+    var refusalText = ByteBuffer()
 
     public init(_ node: PusherNode) { self.node = node }
 
@@ -27,6 +31,14 @@ public final class PusherHandler: MessageHandler {
 
     public func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {
         tellGap(count, name, session)
+    }
+
+    public func turnedAway(_ refusal: EntryRefusal, space: UInt16, name: ByteView, _ session: Session) {
+        tellRefusal(refusal, name, session)
+    }
+
+    public func watched(_ users: [[UInt8]], areOnline: Bool, _ session: Session) {
+        tellWatched(users, areOnline: areOnline, session)
     }
 
     public func ping(_ session: Session) { session.reply(ByteView(PusherHandler.pingMessage)) }
@@ -88,6 +100,8 @@ public final class PusherHandler: MessageHandler {
             subscribe(message, application: state.application, peer)
         } else if message.event.equals("pusher:unsubscribe") {
             unsubscribe(message, application: state.application, peer)
+        } else if message.event.equals("pusher:signin") {
+            signIn(message, application: state.application, peer)
         } else if !message.event.equals("pusher:pong") && !isIgnored(message) {
             fail(.invalidMessage, peer)
         }
@@ -105,9 +119,9 @@ public final class PusherHandler: MessageHandler {
 
     /// Tells the client what is wrong; the connection stays open.
     func fail(_ fault: PusherFault, _ peer: some PusherPeer) {
-        output.removeAll()
-        fault.appendMessage(to: &output)
-        peer.reply(output.view)
+        refusalText.removeAll()
+        fault.appendMessage(to: &refusalText)
+        peer.reply(refusalText.view)
     }
 
     /// Tells the client what is wrong, and closes the connection with the same code. (Old clients read the message, new
@@ -126,7 +140,9 @@ public final class PusherHandler: MessageHandler {
         case .pongTimeout:
             fail(.noPong, peer)
             return PusherFault.noPong.farewell
-        case .kicked: return Farewell(4009, "You got disconnected by the app")
+        case .kicked:
+            fail(.kicked, peer)
+            return PusherFault.kicked.farewell
         case .idle: return PusherFault.inactive.farewell
         case .slowConsumer, .outboxFull, .nodeFull: return PusherFault.overCapacity.farewell
         case .originRefused: return PusherFault.unauthorized.farewell

@@ -62,3 +62,18 @@ struct SubscriptionData {
         self.channelData = channelData?.kind == .string ? channelData : nil
     }
 }
+
+/// The data of `pusher:signin`.
+struct SignInData {
+    /// Of any kind, or missing.
+    let auth: JSONValue?
+    /// A string that must be used byte for byte once its escapes are resolved.
+    let userData: JSONValue
+
+    /// Nil when `data` is not an object with a string as `user_data`.
+    init?(_ data: JSONValue) {
+        guard let userData = data.member("user_data"), userData.kind == .string else { return nil }
+        self.userData = userData
+        auth = data.member("auth")
+    }
+}

@@ -11,9 +11,13 @@ protocol PusherPeer {
 
     func reply(_ text: ByteView)
     func subscribe(space: UInt16, name: ByteView) -> SubscribeOutcome
+    func enter(space: UInt16, name: ByteView, as member: Member?, wantsKept: Bool) -> SubscribeOutcome
+    func withMember(space: UInt16, name: ByteView, _ body: (Member) -> Void) -> Bool
+    func signIn(space: UInt16, user: ByteView, info: ByteView, watching: [[UInt8]]) -> Bool
+    func withUser(_ body: (_ id: ByteView, _ info: ByteView) -> Void) -> Bool
     func unsubscribe(space: UInt16, name: ByteView) -> Bool
     func isSubscribed(space: UInt16, name: ByteView) -> Bool
-    func publish(space: UInt16, name: ByteView, text: ByteView, excluding: UInt64?)
+    func publish(space: UInt16, name: ByteView, text: ByteView, excluding: UInt64?, keeps: Bool)
     func close(_ reason: CloseReason, code: UInt16?, text: StaticString)
 }
 

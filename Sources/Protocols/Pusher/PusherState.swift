@@ -38,6 +38,7 @@ enum Refusal: UInt8 {
 ///
 /// word0: number of the application (bits 0…15), whether it holds a place in the counter (16), refusal (24…31).
 /// word1: the rate limit's window: its first tick (0…31) and the messages in it (32…63).
+/// word2: the same for client events. word3: the same for joining presence channels.
 struct PusherState {
     var words: SessionState
 
@@ -62,15 +63,30 @@ struct PusherState {
 
     /// Counts one message against `limit`. False when it is over it.
     mutating func takeMessage(_ limit: MessageRateLimit, nowTick: UInt32) -> Bool {
-        var start = UInt32(truncatingIfNeeded: words.word1)
-        var count = UInt32(truncatingIfNeeded: words.word1 >> 32)
-        let windowTicks = UInt64(max(limit.windowSeconds, 0)) &* UInt64(Clock.ticksPerSecond)
+        PusherState.take(&words.word1, max: limit.messagesMax, seconds: limit.windowSeconds, nowTick: nowTick)
+    }
+
+    /// Counts one client event against so many a second. False when it is over it.
+    mutating func takeClientEvent(_ eventsMax: Int, nowTick: UInt32) -> Bool {
+        PusherState.take(&words.word2, max: eventsMax, seconds: 1, nowTick: nowTick)
+    }
+
+    /// Counts one joining of a presence channel: each is told to all its members. False when there were too many.
+    mutating func takeJoin(nowTick: UInt32) -> Bool {
+        PusherState.take(
+            &words.word3, max: PusherLimits.presenceJoinsMax, seconds: PusherLimits.presenceJoinSeconds, nowTick: nowTick)
+    }
+
+    private static func take(_ window: inout UInt64, max eventsMax: Int, seconds: Int, nowTick: UInt32) -> Bool {
+        var start = UInt32(truncatingIfNeeded: window)
+        var count = UInt32(truncatingIfNeeded: window >> 32)
+        let windowTicks = UInt64(Swift.max(seconds, 0)) &* UInt64(Clock.ticksPerSecond)
         if count == 0 || UInt64(nowTick &- start) >= windowTicks {
             start = nowTick
             count = 0
         }
-        if Int(count) >= limit.messagesMax || count == UInt32.max { return false }
-        words.word1 = UInt64(start) | UInt64(count + 1) << 32
+        if Int(count) >= eventsMax || count == UInt32.max { return false }
+        window = UInt64(start) | UInt64(count + 1) << 32
         return true
     }
 }

@@ -12,6 +12,8 @@ import ClarionWire
 ///     R text           "R text" comes back
 ///     B count          a reply of `count` bytes comes back
 ///     C                close with code 4000
+///     E name id        enter as member `id` (none: as nobody); names that begin with k keep their last message
+///     V name text      publish a message to keep
 ///
 /// A slow reader that lost messages of a channel is told "G name count".
 final class LineHandler: MessageHandler {
@@ -55,6 +57,11 @@ final class LineHandler: MessageHandler {
                 guard let base = buffer.baseAddress else { return }
                 unsafe session.reply(ByteView(base: base, count: buffer.count))
             }
+        case "E":
+            let member = text.isEmpty ? nil : Member(id: text, label: text, info: text)
+            let outcome = session.enter(space: 0, name: name, as: member, wantsKept: name.hasPrefix("k"))
+            if outcome != .joining { LineHandler.reply("N ", name, session) }
+        case "V": session.publish(space: 0, name: name, text: text, excluding: nil, keeps: true)
         case "C": session.close(.rateLimited, code: 4000, text: "as you wish")
         default: break
         }
@@ -68,6 +75,10 @@ final class LineHandler: MessageHandler {
     func missed(_ count: UInt32, space: UInt16, name: ByteView, _ session: Session) {
         LineHandler.reply("G ", ByteView(of: "\(name.string) \(count)"), session)
         whenMissed?(session)
+    }
+
+    func turnedAway(_ refusal: EntryRefusal, space: UInt16, name: ByteView, _ session: Session) {
+        LineHandler.reply(refusal == .membersMax ? "F " : "G ", name, session)
     }
 
     func ping(_ session: Session) { session.reply(opcode: Opcode.ping, ByteView("")) }
@@ -89,6 +100,54 @@ final class LineHandler: MessageHandler {
         buffer.append(head)
         buffer.append(name)
         session.reply(buffer.view)
+    }
+}
+
+/// What homes say in the line protocol: "W name id,id,…" to newcomers, "+ name id", "- name id", "K name" when nothing is
+/// kept, "# name count" on names that begin with count.
+final class LineKeeper: ChannelKeeper {
+    var membersMax = Int.max
+
+    func membersMax(space: UInt16) -> Int { membersMax }
+
+    func appendRosterEntry(_ member: Member, column: Int, to buffer: inout ByteBuffer) {
+        if column == 0 { buffer.append(member.label) }
+    }
+
+    func appendWelcome(space: UInt16, name: ByteView, roster: Roster?, to buffer: inout ByteBuffer) {
+        buffer.append("W ")
+        buffer.append(name)
+        buffer.append(" ")
+        roster?.append(column: 0, to: &buffer)
+    }
+
+    func appendNothingKept(space: UInt16, name: ByteView, to buffer: inout ByteBuffer) {
+        buffer.append("K ")
+        buffer.append(name)
+    }
+
+    func appendArrival(_ member: Member, space: UInt16, name: ByteView, to buffer: inout ByteBuffer) {
+        append("+ ", name, member.id, to: &buffer)
+    }
+
+    func appendDeparture(_ member: Member, space: UInt16, name: ByteView, to buffer: inout ByteBuffer) {
+        append("- ", name, member.id, to: &buffer)
+    }
+
+    func tellsCount(space: UInt16, name: ByteView) -> Bool { name.hasPrefix("count") }
+
+    func appendCount(_ count: Int, space: UInt16, name: ByteView, to buffer: inout ByteBuffer) {
+        buffer.append("# ")
+        buffer.append(name)
+        buffer.append(" ")
+        buffer.append(decimal: UInt64(count))
+    }
+
+    private func append(_ head: StaticString, _ name: ByteView, _ id: ByteView, to buffer: inout ByteBuffer) {
+        buffer.append(head)
+        buffer.append(name)
+        buffer.append(" ")
+        buffer.append(id)
     }
 }
 

@@ -14,6 +14,7 @@ final class ScriptedNode {
         let kernel: ScriptedKernel
         let handler = LineHandler()
         let router = LineRouter()
+        let keeper = LineKeeper()
         /// It was told to stop and has left.
         var isDone = false
 
@@ -22,6 +23,7 @@ final class ScriptedNode {
                 workerIndex: index, exchange: exchange, limits: plan.limits, httpLimits: HTTPLimits())
             core.handlers = [handler]
             core.router = router
+            core.keeper = keeper
             var options = BackendOptions(connectionsMax: plan.limits.connectionsMax + 1)
             options.receiveBufferCount = plan.receiveBufferCount
             options.receiveBufferBytes = plan.receiveBufferBytes
@@ -146,7 +148,7 @@ final class ScriptedNode {
                 let mine = entries.filter { $0.worker == UInt32(core.workerIndex) }
                 precondition(mine.count == 1 && mine[0].subscriberCount == channel.announced)
                 precondition(mine[0].slot == slot && mine[0].generation == core.channels.generation(of: slot))
-                precondition(channel.phase == .joined)
+                precondition(channel.phase == .joined && channel.waitingCount == 0)
                 homeCount += 1
             }
         }
@@ -166,7 +168,9 @@ final class ScriptedNode {
             let counts: [(String, Int)] = [
                 ("block bytes", core.pool.outstandingBytes), ("connections", core.connections.count),
                 ("subscriptions", core.subscriptions.count), ("channels", core.channels.count),
-                ("homes", core.homes.count), ("held publishers", core.held.count),
+                ("homes without a kept message", core.homes.count - Int(core.counters.keptMessages)),
+                ("members", Int(core.counters.members)), ("notes of members", core.memberNotes.count),
+                ("held publishers", core.held.count),
                 ("chunked requests", core.chunkedRequests.count), ("timers", core.timers.count),
                 ("open connections", Int(core.counters.connectionsOpen)),
                 ("open sockets", Int(core.counters.socketsOpen)),
