@@ -293,10 +293,10 @@ public struct BenchRun {
         }
         unsafe loops.baseAddress!.deinitialize(count: loops.count)
         unsafe loops.deallocate()
-        guard latencies.totalCount > 0 else { return }
-        func microseconds(_ percentile: Double) -> Double { Double(latencies.valueAtPercentile(percentile)) / 1e3 }
-        report.latency = BenchReport.Latency(
-            count: latencies.totalCount, p50: microseconds(50), p90: microseconds(90), p99: microseconds(99),
-            p999: microseconds(99.9), max: Double(latencies.maxRecorded) / 1e3)
+        var distribution = LatencyDistribution()
+        for value in latencies.recordedValues() {
+            distribution.append(nanoseconds: value.value, count: value.count)
+        }
+        report.latency = BenchReport.Latency(distribution)
     }
 }
