@@ -166,8 +166,8 @@ public struct BenchReport: Codable, Sendable {
     public var memory: Memory?
     /// Processes of wsbench, the controlling one among them.
     public var processes = 1
-    /// Time from the first connection to the last, the handshakes a second in it, and how long each took from connect to
-    /// the answer of the upgrade.
+    /// Time from the first connection to the last, the handshakes a second in it, and how long each took from connect
+    /// to the answer of the upgrade.
     public var rampSeconds: Double = 0
     public var handshakesPerSecond: Double = 0
     public var connectLatency: Latency?
@@ -208,6 +208,8 @@ public struct BenchReport: Codable, Sendable {
     public var refusals: [String] = []
     /// What to keep in mind when reading the numbers: a sentence each.
     public var caveats: [String] = []
+    /// A process of wsbench ended early, so some numbers are missing.
+    public var isBroken = false
     /// The first reason why a connection failed, and the latest text of the server that was no message.
     public var failure: String?
     public var latestText: String?
@@ -220,15 +222,24 @@ public struct BenchReport: Codable, Sendable {
         textBytes = plan.textBytes
         threads = plan.threads
         burst = plan.sendsBursts
+        name = plan.name
         switch plan.pace {
         case .window(let count): window = count
         case .rate(let perSecond): rate = perSecond
         }
     }
 
-    /// Whether every message reached every subscriber once, in order, and every connection stood to the end.
+    /// Whether every message reached every subscriber once, in order, and every connection stood to the end, in all
+    /// parts.
     public var isGood: Bool {
-        lost == 0 && doubled == 0 && reordered == 0 && connectFailures == 0 && unsubscribed == 0 && disconnected == 0
-            && invalidFrames == 0 && foreign == 0 && !stalled
+        let isComplete = lost == 0 && doubled == 0 && reordered == 0 && invalidFrames == 0 && foreign == 0
+        let stands = connectFailures == 0 && unsubscribed == 0 && disconnected == 0 && !stalled && !isBroken
+        let details =
+            publishFailures == 0 && (churn?.afterEnd ?? 0) == 0 && (slow?.doubled ?? 0) == 0
+            && (slow?.reordered ?? 0) == 0 && (storm.map { $0.returned == $0.dropped } ?? true)
+        return isComplete && stands && details && parts.allSatisfy(\.isGood)
     }
+
+    /// Whether the numbers are the server's and not those of an overloaded wsbench, in all parts.
+    public var isTrusted: Bool { refusals.isEmpty && parts.allSatisfy(\.isTrusted) }
 }
