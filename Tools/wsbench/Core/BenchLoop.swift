@@ -337,7 +337,8 @@ import Synchronization
     /// Closes the connections and gives all memory back. The value must not be used any more.
     mutating func free() {
         for index in 0..<count where unsafe subscribers[index].descriptor >= 0 {
-            unsafe cbench_close(subscribers[index].descriptor)
+            let descriptor = unsafe subscribers[index].descriptor
+            if handshake.isSpread { cbench_close_reset(descriptor) } else { cbench_close(descriptor) }
         }
         cbench_close(epoll)
         publisher?.free()

@@ -157,6 +157,31 @@ import Glibc
         return done >= UInt64(plan.connections) && board.total(.ready) >= board.total(.alive)
     }
 
+    /// Says what is missing when not everything came to stand.
+    func bookUnready() {
+        let alive = Int(board.total(.alive))
+        let unopened = plan.connections - Int(board.total(.handshakes) + board.total(.connectFailures))
+        report.unopened = max(0, unopened)
+        report.unsubscribed = max(0, alive - Int(board.total(.ready)))
+        if report.unopened > 0 {
+            report.failure =
+                "\(handshake.server) took \(alive) of \(plan.connections) connections and then no more; raise its limits "
+                + "(clarion: limits.connections_max, ulimit -n, --workers), or take fewer"
+        } else if report.unsubscribed > 0 {
+            report.failure = unsubscribedRemedy
+        }
+    }
+
+    private var unsubscribedRemedy: String {
+        switch plan.dialect {
+        case .json, .uws:
+            "no message came through some subscriptions; check --protocol, and that clients may publish "
+                + "(clarion start --realtime-publish)"
+        case .pusher: "the server did not confirm some subscriptions; check --app-key, --app-secret and its limits"
+        case .raw: "some connections were lost before the run; look at the server's log"
+        }
+    }
+
     var isAlive: Bool { board[.publisherIsGone] == 0 && board.total(.connectFailures) < UInt64(plan.connections) }
 
     /// Whether everything that was sent has come.

@@ -133,10 +133,13 @@ public struct BenchPlan: Sendable {
     public static let windowMax = 1 << 18
     /// The largest text.
     public static let textBytesMax = 1 << 24
-    /// Connections from one source address, well below the number of ephemeral ports.
-    public static let connectionsPerAddress = 20_000
-    /// The most connections: so many source addresses has the loopback network at hand.
-    public static let connectionsMax = 200 * connectionsPerAddress
+    /// Connections from one source address. The kernel looks for a free port from a random place on, first among the
+    /// even or the odd ones of some 28 000; once half of those are taken, finding one takes it milliseconds.
+    public static let connectionsPerAddress = 5_000
+    /// The most connections: two thousand source addresses are taken from the loopback network at most.
+    public static let connectionsMax = 2_000 * connectionsPerAddress
+    /// The most handshakes at the same time.
+    static let connectsInFlightLimit = 20_000
     /// The most processes and threads together.
     public static let loopsMax = 256
     /// Counters of all rings of one loop together, and positions that each ring has at least.
@@ -227,8 +230,8 @@ public struct BenchPlan: Sendable {
             connectRate >= 0 && connectRate <= 1e7, "--connect-rate must be 0 (as fast as possible) to 10 million")
         try require((0...1).contains(connectJitter), "--jitter must be 0 to 1")
         try require(
-            (1...Self.connectionsPerAddress).contains(connectsInFlightMax),
-            "--connects-in-flight must be 1 to \(Self.connectionsPerAddress)")
+            (1...Self.connectsInFlightLimit).contains(connectsInFlightMax),
+            "--connects-in-flight must be 1 to \(Self.connectsInFlightLimit)")
         switch shape {
         case .publish:
             try require(publishers == channels, "every publisher has a channel of its own")

@@ -195,7 +195,9 @@ public struct BenchReport: Codable, Sendable {
     public var late: UInt64 = 0
     /// Messages received ÷ (received + lost), over the whole run.
     public var deliveryRatio: Double = 1
+    /// Connections that failed, and those that were not even tried or got no answer before the run was given up.
     public var connectFailures: Int = 0
+    public var unopened: Int = 0
     public var unsubscribed: Int = 0
     public var disconnected: UInt64 = 0
     public var invalidFrames: UInt64 = 0
@@ -233,7 +235,8 @@ public struct BenchReport: Codable, Sendable {
     /// parts.
     public var isGood: Bool {
         let isComplete = lost == 0 && doubled == 0 && reordered == 0 && invalidFrames == 0 && foreign == 0
-        let stands = connectFailures == 0 && unsubscribed == 0 && disconnected == 0 && !stalled && !isBroken
+        let stands =
+            connectFailures == 0 && unopened == 0 && unsubscribed == 0 && disconnected == 0 && !stalled && !isBroken
         let details =
             publishFailures == 0 && (churn?.afterEnd ?? 0) == 0 && (slow?.doubled ?? 0) == 0
             && (slow?.reordered ?? 0) == 0 && (storm.map { $0.returned == $0.dropped } ?? true)

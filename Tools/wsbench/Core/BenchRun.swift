@@ -10,6 +10,8 @@ public struct BenchRun {
     static let stallMessages = 5.0
     /// How long subscriptions may take to be in force, beyond a millisecond for each.
     static let subscribeNanosecondsMin: UInt64 = 10_000_000_000
+    /// How long nothing may come to stand while connections are opened: longer than one may take.
+    static let silenceNanosecondsMax: UInt64 = Handshake.timeoutNanoseconds + 2_000_000_000
     /// How often the controller looks.
     static let lookNanoseconds: UInt64 = 10_000_000
     /// How often a sample is taken.
@@ -80,18 +82,23 @@ public struct BenchRun {
     private mutating func awaitSubscriptions() -> Bool {
         let connections = plans.reduce(0) { $0 + $1.connections }
         let ramp = plans.reduce(0.0) { max($0, $1.connectRate > 0 ? Double($1.connections) / $1.connectRate : 0) }
+        let slowestRamp = plans.map(\.connectRate).filter { $0 > 0 }.min() ?? .infinity
         let deadline =
             cbench_now() + Self.subscribeNanosecondsMin + UInt64(connections) * 1_000_000 + UInt64(ramp * 1e9)
+        var progressAt = cbench_now()
+        var latest: UInt64 = 0
         while true {
+            let done = parts.reduce(0) {
+                $0 + $1.board.total(.handshakes) + $1.board.total(.ready) + $1.board.total(.connectFailures)
+            }
+            if done != latest {
+                latest = done
+                progressAt = cbench_now()
+            }
+            let isStuck = cbench_now() - progressAt > Self.silenceNanosecondsMax + UInt64(1e9 / slowestRamp)
             if parts.allSatisfy(\.isReady), parts.allSatisfy({ $0.board.total(.alive) > 0 }) { return true }
-            if parts.contains(where: { !$0.isAlive }) || cbench_now() > deadline {
-                for part in parts {
-                    let missing = Int(part.board.total(.alive)) - Int(part.board.total(.ready))
-                    part.report.unsubscribed = max(0, missing)
-                    if missing > 0, part.report.failure == nil {
-                        part.report.failure = Self.unsubscribedRemedy(part.plan)
-                    }
-                }
+            if parts.contains(where: { !$0.isAlive }) || cbench_now() > deadline || isStuck {
+                for part in parts { part.bookUnready() }
                 return false
             }
             take(phase: "connecting")
@@ -99,17 +106,6 @@ public struct BenchRun {
             let ready = parts.reduce(0) { $0 + $1.board.total(.ready) }
             progress.show("connected \(alive) of \(connections), subscribed \(ready)")
             usleep(2_000)
-        }
-    }
-
-    private static func unsubscribedRemedy(_ plan: BenchPlan) -> String {
-        switch plan.dialect {
-        case .json, .uws:
-            "no message came through some subscriptions: check --protocol, and that clients may publish "
-                + "(clarion start --realtime-publish)"
-        case .pusher:
-            "the server did not confirm some subscriptions: check --app-key, --app-secret and its limits"
-        case .raw: "some connections were lost before the run"
         }
     }
 

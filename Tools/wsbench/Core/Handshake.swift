@@ -53,6 +53,10 @@ struct Handshake: Sendable {
             """.utf8)
     }
 
+    /// Whether connections come from many addresses. There are many then, and they end with a reset: otherwise each
+    /// would keep its port for a minute.
+    var isSpread: Bool { sources > 0 }
+
     /// The source address of a connection as the last number of 127.0.0.x, 0 to let the kernel choose.
     /// - Parameter round: how often connections were opened anew.
     func source(of connection: Int, round: Int) -> Int32 {

@@ -48,7 +48,7 @@ enum ReportTable {
     private static func faults(_ report: BenchReport) -> [(String, String)] {
         var lines: [(String, String)] = []
         let counts: [(String, Int)] = [
-            ("not connected", report.connectFailures), ("not subscribed", report.unsubscribed),
+            ("not connected", report.connectFailures + report.unopened), ("not subscribed", report.unsubscribed),
             ("disconnected", Int(report.disconnected)), ("invalid frames", Int(report.invalidFrames)),
             ("foreign", Int(report.foreign)), ("held back", Int(report.heldBack)),
         ]

@@ -8,10 +8,10 @@ struct WSBench: ParsableCommand {
         commandName: "wsbench",
         abstract: "Loads a WebSocket server, checks what it delivers, and says what that cost.",
         discussion: """
-            Every command checks for each subscriber that it gets every message once and in order. The exit status is \
-            0 when the server did right, 1 when a message was lost, doubled or reordered or a connection failed, 2 when \
-            the run could not be carried out, 3 when the numbers are wsbench's own rather than the server's, and 64 \
-            when the options make no sense. docs/WSBENCH.md says what the numbers mean.
+            Every command checks for each subscriber that it gets every message once and in order. The exit status \
+            is 0 when the server did right, 1 when a message was lost, doubled or reordered or a connection failed, \
+            2 when the run could not be carried out, 3 when the numbers are wsbench's own rather than the server's, \
+            and 64 when the options make no sense. docs/WSBENCH.md says what the numbers mean.
             """,
         subcommands: [
             FanOut.self, Rooms.self, Echo.self, Publish.self, Churn.self, Presence.self, Storm.self, Slow.self,
