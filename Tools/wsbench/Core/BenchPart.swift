@@ -165,8 +165,8 @@ import Glibc
         report.unsubscribed = max(0, alive - Int(board.total(.ready)))
         if report.unopened > 0 {
             report.failure =
-                "\(handshake.server) took \(alive) of \(plan.connections) connections and then no more; raise its limits "
-                + "(clarion: limits.connections_max, ulimit -n, --workers), or take fewer"
+                "\(handshake.server) took \(alive) of \(plan.connections) connections and then no more; raise its "
+                + "limits (clarion: limits.connections_max, ulimit -n, --workers), or take fewer"
         } else if report.unsubscribed > 0 {
             report.failure = unsubscribedRemedy
         }
