@@ -51,7 +51,7 @@ let package = Package(
         shim("CUring", links: ["uring"]),
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
-        shim("CBench"),
+        shim("CBench", links: ["crypto"]),
 
         floor("ClarionLog", "Sources/Log"),
         floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),

@@ -1,17 +1,24 @@
 #include "CBench.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,20 +75,22 @@ int cbench_is_loopback(const struct cbench_address *address) {
     return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
 }
 
+static int bind_source(int fd, int source) {
+    // Without IP_BIND_ADDRESS_NO_PORT the bind would take a port for itself alone and exhaust them.
+    int one = 1;
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000u + (uint32_t)source)};
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    return bind(fd, (struct sockaddr *)&from, sizeof from);
+}
+
 int cbench_connect(const struct cbench_address *address, int source, int timeout_milliseconds) {
     int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
-    int one = 1;
     struct timeval limit = {timeout_milliseconds / 1000, (timeout_milliseconds % 1000) * 1000};
     cbench_set_nodelay(fd);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (source > 0) {
-        // Without IP_BIND_ADDRESS_NO_PORT the bind would take a port for itself alone and exhaust them.
-        struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000u + (uint32_t)source)};
-        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-        if (bind(fd, (struct sockaddr *)&from, sizeof from) != 0) goto failed;
-    }
+    if (source > 0 && bind_source(fd, source) != 0) goto failed;
     while (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0)
         if (errno != EINTR) goto failed;
     return fd;
@@ -182,3 +191,94 @@ ssize_t cbench_read_file(const char *path, char *bytes, size_t max) {
 }
 
 int64_t cbench_ticks_per_second(void) { return sysconf(_SC_CLK_TCK); }
+
+void *cbench_shared_memory(size_t count) {
+    void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+int cbench_fork(void) {
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);  // it died in between
+    }
+    return child;
+}
+
+void cbench_exit(int status) { _exit(status); }
+
+int cbench_has_ended(int child) {
+    int status;
+    pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended == 0) return 0;
+    return ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 1 : -1;
+}
+
+void cbench_kill(int child) {
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
+int cbench_connect_start(const struct cbench_address *address, int source, int receive_bytes, int *is_connected) {
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    cbench_set_nodelay(fd);
+    if (receive_bytes > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+    if (source > 0 && bind_source(fd, source) != 0) goto failed;
+    *is_connected = connect(fd, (const struct sockaddr *)&address->storage, address->length) == 0;
+    if (*is_connected || errno == EINPROGRESS || errno == EINTR) return fd;
+failed:;
+    int code = errno;
+    close(fd);
+    return -code;
+}
+
+int cbench_connect_result(int fd) {
+    int code = 0;
+    socklen_t length = sizeof code;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) == 0 ? code : errno;
+}
+
+void cbench_close_reset(int fd) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(fd);
+}
+
+void cbench_prefer_thread(void) { setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -15); }
+
+int64_t cbench_unix_seconds(void) { return (int64_t)time(NULL); }
+
+int cbench_count_entries(const char *path) {
+    DIR *folder = opendir(path);
+    if (folder == NULL) return -errno;
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+ssize_t cbench_find(const void *bytes, size_t count, const void *needle, size_t needle_count) {
+    const char *found = memmem(bytes, count, needle, needle_count);
+    return found == NULL ? -1 : found - (const char *)bytes;
+}
+
+int cbench_hmac_sha256(const void *key, size_t key_count, const void *bytes, size_t count, uint8_t *out) {
+    unsigned length = 0;
+    return HMAC(EVP_sha256(), key, (int)key_count, bytes, count, out, &length) != NULL && length == 32;
+}
+
+int cbench_md5(const void *bytes, size_t count, uint8_t *out) {
+    unsigned length = 0;
+    return EVP_Digest(bytes, count, out, &length, EVP_md5(), NULL) == 1 && length == 16;
+}
+
+int64_t cbench_page_bytes(void) { return sysconf(_SC_PAGESIZE); }
+
+void cbench_set_timeout(int fd, int milliseconds) {
+    struct timeval limit = {milliseconds / 1000, (milliseconds % 1000) * 1000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}

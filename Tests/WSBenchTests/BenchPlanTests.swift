@@ -21,7 +21,8 @@ import Testing
         let good = BenchPlan(shape: .fanout, dialect: .json, host: "h", port: 1, path: "/")
         try good.validate()
         let changes: [(inout BenchPlan) -> Void] = [
-            { $0.connections = 0 }, { $0.channels = 0 }, { $0.channels = 1_001 },
+            { $0.connections = 0 }, { $0.channels = 0 }, { $0.channels = BenchPlan.channelsMax + 1 },
+            { $0.channels = 1_001 },
             { $0.textBytes = Marker.byteCount - 1 },
             { $0.threads = 0 }, { $0.pace = .window(0) }, { $0.pace = .rate(0) }, { $0.pace = .rate(.nan) },
             { $0.durationNanoseconds = 0 }, { $0.dialect = .raw },

@@ -29,7 +29,7 @@ import Testing
         #expect(opened.payload == payload)
     }
 
-    @Test(arguments: Dialect.allCases, [34, 64, 125, 1_000, 70_000])
+    @Test(arguments: Dialect.allCases, [42, 64, 125, 1_000, 70_000])
     func aTemplateCarriesItsMarker(dialect: Dialect, textBytes: Int) {
         let envelope = dialect.envelope(channel: "c")
         let template = MessageTemplate(
@@ -37,10 +37,12 @@ import Testing
         defer { template.free() }
         let frame = unsafe [UInt8](unsafeUninitializedCapacity: template.byteCount) { buffer, count in
             unsafe template.write(
-                sequence: 123_456_789, time: 9_876_543_210_123, to: UnsafeMutableRawPointer(buffer.baseAddress!))
+                sequence: 123_456_789, time: 9_876_543_210_123, now: 9_876_543_987_123,
+                to: UnsafeMutableRawPointer(buffer.baseAddress!))
             count = template.byteCount
         }
-        let text = "@@00000001234567890009876543210123" + String(repeating: "x", count: textBytes - Marker.byteCount)
+        let text =
+            "@@0000000123456789000987654321012300000777" + String(repeating: "x", count: textBytes - Marker.byteCount)
         #expect(open(frame).payload == Array((envelope.head + text + envelope.tail).utf8))
     }
 }

@@ -9,7 +9,13 @@ final class FaultyServer: @unchecked Sendable {
     /// What goes wrong with the fifth message to the first subscriber.
     enum Fault: CaseIterable {
         case nothing, lose, double, swap, cut, close
+        /// It comes `delayMicroseconds` late.
+        case delay
+        /// Whoever unsubscribes goes on getting messages.
+        case deaf
     }
+
+    static let delayMicroseconds: UInt32 = 120_000
 
     static let faultyMessage = 5
 
@@ -98,7 +104,7 @@ final class FaultyServer: @unchecked Sendable {
                 guard String(decoding: bytes, as: UTF8.self).hasSuffix("\r\n\r\n") else { continue }
                 bytes = []
                 isOpen = true
-                let answer = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: \(Connector.accept)\r\n\r\n"
+                let answer = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: \(Handshake.accept)\r\n\r\n"
                 send(Array(answer.utf8), to: connection)
             }
             while let text = takeFrame(&bytes) { handle(text, connection) }
@@ -144,6 +150,8 @@ final class FaultyServer: @unchecked Sendable {
             broadcast(message, isProbe: message.starts(with: Array("@@9999999999999999".utf8)))
         } else if text.starts(with: Array("@@".utf8)) {
             send(frame(text), to: connection)
+        } else if text.starts(with: Array(#"{"action":"unsubscribe""#.utf8)) {
+            if fault != .deaf { subscribers.withLock { $0.removeAll { $0 == connection } } }
         } else {
             subscribers.withLock { $0.append(connection) }
         }
@@ -166,7 +174,10 @@ final class FaultyServer: @unchecked Sendable {
             }
             let isFirst = number == Self.faultyMessage
             switch fault {
-            case .nothing: send(bytes, to: subscriber)
+            case .nothing, .deaf: send(bytes, to: subscriber)
+            case .delay:
+                if isFirst { usleep(Self.delayMicroseconds) }
+                send(bytes, to: subscriber)
             case .lose: if !isFirst { send(bytes, to: subscriber) }
             case .double: send(isFirst ? bytes + bytes : bytes, to: subscriber)
             case .swap:

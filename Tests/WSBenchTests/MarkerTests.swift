@@ -55,17 +55,19 @@ import Testing
 
     @Test func theMarkerIsFoundInsideAnEnvelope() {
         let head = #"{"event":"client-x","channel":"c@@d","data":""#
-        let marker = "@@" + padded(42) + padded(7)
+        let marker = Marker.text(sequence: 42, time: 7)
+        #expect(marker == "@@" + padded(42) + padded(7) + "00000000")
         let payload = Array((head + marker + #"xx"}"#).utf8)
         unsafe payload.withUnsafeBytes { bytes in
             #expect(unsafe Marker.find(in: bytes) == head.utf8.count)
             #expect(unsafe Marker.sequence(in: bytes, at: head.utf8.count) == 42)
+            #expect(unsafe Marker.time(in: bytes, at: head.utf8.count) == 7)
             #expect(unsafe Marker.sequence(in: bytes, at: 0) == nil)
         }
     }
 
     @Test func aMarkerThatIsCutOrTooFarInIsNone() {
-        let marker = Array(("@@" + padded(42) + padded(7)).utf8)
+        let marker = Array(Marker.text(sequence: 42, time: 7).utf8)
         for count in 0..<marker.count {
             unsafe Array(marker.prefix(count)).withUnsafeBytes { bytes in #expect(unsafe Marker.find(in: bytes) == nil)
             }

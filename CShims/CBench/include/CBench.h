@@ -59,3 +59,38 @@ void cbench_wake_clear(int fd);
 ssize_t cbench_read_file(const char *path, char *bytes, size_t max);
 /// Clock ticks per second, the unit of CPU times in /proc.
 int64_t cbench_ticks_per_second(void);
+/// Zeroed memory that forked processes share with this one, or NULL. It takes pages only where it is written.
+void *cbench_shared_memory(size_t count);
+/// fork(2): 0 in the child, which dies with its parent; the child's number in the parent; or -errno. To be called while
+/// the process has one thread.
+int cbench_fork(void);
+/// Ends the process without running anything on the way.
+void cbench_exit(int status);
+/// Whether a child has ended: 0 not yet, 1 with status 0, -1 in any other way.
+int cbench_has_ended(int child);
+/// Ends a child by force and takes its status.
+void cbench_kill(int child);
+/// A non-blocking socket that is connecting or connected, with TCP_NODELAY, or -errno.
+/// `source` as for cbench_connect; `receive_bytes` the size of its receive buffer, 0 for the usual one.
+/// `*is_connected` tells whether it is connected already.
+int cbench_connect_start(const struct cbench_address *address, int source, int receive_bytes, int *is_connected);
+/// The errno of a connection attempt that has ended, 0 when it stands.
+int cbench_connect_result(int fd);
+/// Closes a connection so that the peer is told with a reset and no port stays reserved.
+void cbench_close_reset(int fd);
+/// Gives the calling thread the right of way over others, where the system allows that.
+void cbench_prefer_thread(void);
+/// The time of day in seconds since 1970.
+int64_t cbench_unix_seconds(void);
+/// Entries of a folder, or -errno.
+int cbench_count_entries(const char *path);
+/// Where `needle` starts within `bytes`, or -1.
+ssize_t cbench_find(const void *bytes, size_t count, const void *needle, size_t needle_count);
+/// HMAC-SHA256 of `count` bytes; writes 32 bytes. 1 on success. (OpenSSL)
+int cbench_hmac_sha256(const void *key, size_t key_count, const void *bytes, size_t count, uint8_t *out);
+/// MD5 of `count` bytes; writes 16 bytes. 1 on success. (OpenSSL)
+int cbench_md5(const void *bytes, size_t count, uint8_t *out);
+/// Bytes of a page of memory.
+int64_t cbench_page_bytes(void);
+/// Bounds the calls that receive on a blocking socket.
+void cbench_set_timeout(int fd, int milliseconds);

@@ -1,6 +1,4 @@
 import CBench
-import Histogram
-import Synchronization
 
 // The way of a message through the load generator: read, parse in place, compare one number, count.
 extension BenchLoop {
@@ -17,7 +15,7 @@ extension BenchLoop {
     /// - Parameter isEnding: the peer has closed its side, so the end is read at once.
     mutating func receive(_ index: Int, isEnding: Bool) {
         while unsafe subscribers[index].descriptor >= 0 {
-            switch read(index) {
+            switch read(index, bytesMax: bufferBytes) {
             case .nothing: return
             case .some: if !isEnding { return }
             case .filled: break
@@ -26,7 +24,7 @@ extension BenchLoop {
     }
 
     /// What a read brought.
-    private enum Taken {
+    enum Taken {
         case nothing
         /// Everything there was, for the buffer had room left (epoll(7)).
         case some
@@ -35,15 +33,15 @@ extension BenchLoop {
     }
 
     /// Takes one read.
-    private mutating func read(_ index: Int) -> Taken {
+    mutating func read(_ index: Int, bytesMax: Int) -> Taken {
         let subscriber = unsafe subscribers + index
         let leftoverBytes = unsafe Int(subscriber.pointee.leftoverBytes)
         if leftoverBytes > 0 {
             unsafe buffer.copyMemory(from: leftovers + index * Self.leftoverStride, byteCount: leftoverBytes)
             unsafe subscriber.pointee.leftoverBytes = 0
         }
-        let got = unsafe cbench_receive(
-            subscriber.pointee.descriptor, buffer + leftoverBytes, bufferBytes - leftoverBytes)
+        let room = min(bytesMax, bufferBytes - leftoverBytes)
+        let got = unsafe cbench_receive(subscriber.pointee.descriptor, buffer + leftoverBytes, room)
         guard got > 0 else {
             unsafe subscriber.pointee.leftoverBytes = Int16(leftoverBytes)
             if got != -Int(cbench_would_block) { lose(index) }
@@ -53,22 +51,46 @@ extension BenchLoop {
         let from = unsafe subscriber.pointee.expected
         var reading = Reading(expected: from, now: cbench_now() - board.epoch)
         var cursor = 0
+        if unsafe subscriber.pointee.stage == .upgrading {
+            guard let start = takeAnswer(index, end) else { return got == room ? .filled : .some }
+            reading.expected = unsafe subscriber.pointee.expected
+            cursor = start
+        }
         if unsafe subscriber.pointee.skipBytes > 0 { cursor = skip(index, available: end, &reading) }
         let standing = parse(index, from: cursor, to: end, &reading)
         flush(&reading.run, now: reading.now)
-        delivered += UInt64(reading.delivered)
         unsafe subscriber.pointee.expected = reading.expected
-        if shape != .echo, reading.expected != from {
+        if unsafe subscriber.pointee.isSlow {
+            mine.add(.slowDelivered, UInt64(reading.delivered))
+        } else {
+            delivered += UInt64(reading.delivered)
+        }
+        if reading.expected != from, unsafe subscriber.pointee.isInFrontier {
             let channel = unsafe Int(subscriber.pointee.channel)
             let old = from == Subscriber.unproved ? 1 : from
-            if unsafe frontiers[channel].move(from: old, to: reading.expected) { showFrontier(channel) }
+            if old != reading.expected, unsafe frontiers[channel].move(from: old, to: reading.expected) {
+                showFrontier(channel)
+            }
         }
         if !standing {
             lose(index)
         } else if echo != nil, reading.delivered > 0, phase == .running, echo!.answersAtOnce {
             answer(index, messages: reading.delivered)
         }
-        return end == bufferBytes ? .filled : .some
+        return got == room ? .filled : .some
+    }
+
+    /// The answer to the upgrade is in the buffer, or a part of it.
+    @inline(never)
+    private mutating func takeAnswer(_ index: Int, _ end: Int) -> Int? {
+        guard let earlier = partialHeads.removeValue(forKey: index) else {
+            return unsafe takeHead(index, UnsafeRawBufferPointer(start: buffer, count: end))
+        }
+        // What came before is put in front, and what follows the head is put back to the buffer's start.
+        let fresh = unsafe UnsafeRawBufferPointer(start: buffer, count: end)
+        let whole = unsafe earlier + Array(fresh)
+        guard let start = unsafe whole.withUnsafeBytes({ unsafe takeHead(index, $0) }) else { return nil }
+        return start - earlier.count
     }
 
     /// Works through the frames in `start ..< end` of the buffer and keeps what is unfinished. False on a frame that no
@@ -84,7 +106,7 @@ extension BenchLoop {
                 unsafe keep(index, rest)
                 return true
             case .invalid:
-                faults.invalidFrames += 1
+                mine.add(.invalidFrames)
                 return false
             }
             let available = rest.count - frame.headBytes
@@ -115,7 +137,7 @@ extension BenchLoop {
             return unsafe takeElsewhere(index, payload, &reading)
         }
         if sequence != reading.expected {
-            guard accept(index, sequence, &reading) else { return }
+            guard unsafe accept(index, sequence, payload, &reading) else { return }
         } else {
             reading.expected += 1
             reading.delivered += 1
@@ -123,9 +145,11 @@ extension BenchLoop {
         let time = markerOffset + Marker.timeOffset
         let first = unsafe payload.loadUnaligned(fromByteOffset: time, as: UInt64.self)
         let second = unsafe payload.loadUnaligned(fromByteOffset: time + 8, as: UInt64.self)
-        if first != reading.run.first || second != reading.run.second {
+        let lag = unsafe payload.loadUnaligned(
+            fromByteOffset: markerOffset + Marker.lagOffset, as: UInt64.self)
+        if first != reading.run.first || second != reading.run.second || lag != reading.run.lag {
             flush(&reading.run, now: reading.now)
-            reading.run = LatencyRun(first: first, second: second)
+            reading.run = LatencyRun(first: first, second: second, lag: lag)
         }
         reading.run.count += 1
     }
@@ -133,34 +157,96 @@ extension BenchLoop {
     /// A text whose marker is not where it was last time, or that has none.
     @inline(never)
     private mutating func takeElsewhere(_ index: Int, _ payload: UnsafeRawBufferPointer, _ reading: inout Reading) {
+        if unsafe takeNotice(index, payload, &reading.expected) { return }
         if let offset = unsafe Marker.find(in: payload) {
+            if shape == .presence { return unsafe takeMember(index, payload, offset, &reading) }
             markerOffset = offset
             return unsafe take(index, payload, &reading)
         }
-        faults.unmarked += 1
-        let text = unsafe payload.prefix(LoopFaults.latestTextBytesMax)
-        faults.latestText = unsafe String(decoding: text, as: UTF8.self)
+        mine.add(.unmarked)
+        unsafe mine.leave(.latest, payload)
+    }
+
+    /// Presence: somebody joined or left.
+    private mutating func takeMember(
+        _ index: Int, _ payload: UnsafeRawBufferPointer, _ offset: Int, _ reading: inout Reading
+    ) {
+        guard unsafe subscribers[index].isReady else { return }
+        let channel = unsafe Int(subscribers[index].channel)
+        guard unsafe !Self.holds(payload, ServerText.memberRemoved) else {
+            return presence.sawRemoved(channel: channel, mine)
+        }
+        guard unsafe Self.holds(payload, ServerText.memberAdded) else { return }
+        let before = reading.delivered
+        markerOffset = offset
+        unsafe take(index, payload, &reading)
+        markerOffset = -1
+        if reading.delivered > before { presence.sawAdded(channel: channel, mine) }
+    }
+
+    /// What the server says about the connection itself. False when the text is something else.
+    private mutating func takeNotice(
+        _ index: Int, _ payload: UnsafeRawBufferPointer, _ expected: inout UInt64
+    ) -> Bool {
+        guard unsafe payload.starts(with: ServerText.pusher) || payload.starts(with: ServerText.envelope) else {
+            return false
+        }
+        let head = unsafe UnsafeRawBufferPointer(rebasing: payload.prefix(Marker.searchBytesMax))
+        if unsafe Self.holds(head, ServerText.succeeded) || payload.starts(with: ServerText.subscribed) {
+            confirm(index)
+        } else if unsafe Self.holds(head, ServerText.established) {
+            unsafe greet(index, socket: Self.socketName(head))
+        } else {
+            return false
+        }
+        expected = unsafe subscribers[index].expected
+        return true
+    }
+
+    private static func holds(_ bytes: UnsafeRawBufferPointer, _ text: [UInt8]) -> Bool {
+        unsafe cbench_find(bytes.baseAddress, bytes.count, text, text.count) >= 0
+    }
+
+    /// The digits and the dot behind `socket_id`.
+    static func socketName(_ greeting: UnsafeRawBufferPointer) -> String {
+        let key = Array("socket_id".utf8)
+        let found = unsafe cbench_find(greeting.baseAddress, greeting.count, key, key.count)
+        guard found >= 0 else { return "" }
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        let rest = unsafe greeting[(found + key.count)...].drop { !digits.contains($0) }
+        let name = unsafe rest.prefix { digits.contains($0) || $0 == UInt8(ascii: ".") }
+        return unsafe String(decoding: name, as: UTF8.self)
     }
 
     /// A message that is not the expected one. True when it is to be measured.
     @inline(never)
-    private mutating func accept(_ index: Int, _ sequence: UInt64, _ reading: inout Reading) -> Bool {
-        let channel = unsafe Int(subscribers[index].channel)
+    private mutating func accept(
+        _ index: Int, _ sequence: UInt64, _ payload: UnsafeRawBufferPointer, _ reading: inout Reading
+    ) -> Bool {
+        let subscriber = unsafe subscribers + index
         if sequence == Marker.probeSequence {
-            if reading.expected == Subscriber.unproved, channel >= 0 {
-                reading.expected = 1
-                ready += 1
-                unsafe frontiers[channel].join()
-                showFrontier(channel)
+            if unsafe phase == .probing && subscriber.pointee.stage == .subscribed && !subscriber.pointee.isReady {
+                prove(index)
+                reading.expected = unsafe subscriber.pointee.expected
             }
             return false
         }
-        guard channel >= 0, sequence > 0, reading.expected != Subscriber.unproved, sequence <= newest(index, channel)
-        else {
-            faults.foreign += 1
+        guard unsafe subscriber.pointee.channel >= 0, sequence > 0, sequence <= newest(index) else {
+            mine.add(.foreign)
             return false
         }
-        switch ledger.judge(sequence, expected: &reading.expected, subscriber: index) {
+        if reading.expected == Subscriber.unproved { return unsafe begin(index, sequence, payload, &reading) }
+        if unsafe subscriber.pointee.isLate {
+            unsafe subscriber.pointee.isLate = false
+            if sequence < reading.expected { return unsafe begin(index, sequence, payload, &reading) }
+        }
+        let isSlow = unsafe subscriber.pointee.isSlow
+        let verdict =
+            isSlow
+            ? slowLedger.judge(sequence, expected: &reading.expected, subscriber: index)
+            : ledger.judge(sequence, expected: &reading.expected, subscriber: index)
+        showBooks()
+        switch verdict {
         case .gap, .reordered:
             reading.delivered += 1
             return true
@@ -169,18 +255,37 @@ extension BenchLoop {
         }
     }
 
-    /// The newest sequence that a connection can have received.
-    private func newest(_ index: Int, _ channel: Int) -> UInt64 {
-        if let echo { return echo.newest(index) }
-        return unsafe board.published[channel].load(ordering: .acquiring)
+    /// A message for a subscription that has seen none yet, or that has ended.
+    private mutating func begin(
+        _ index: Int, _ sequence: UInt64, _ payload: UnsafeRawBufferPointer, _ reading: inout Reading
+    ) -> Bool {
+        let time = unsafe Marker.time(in: payload, at: markerOffset) ?? 0
+        let asked = unsafe since[index]
+        if unsafe subscribers[index].stage == .idle {
+            if time > asked + ChurnTurns.graceNanoseconds { mine.add(.afterEnd) }
+            return false
+        }
+        // What was published before the request may belong to the subscription before it.
+        guard unsafe subscribers[index].stage == .subscribed else { return false }
+        guard time >= asked else {
+            unsafe subscribers[index].isLate = subscribers[index].isReady
+            return false
+        }
+        reading.expected = sequence + 1
+        reading.delivered += 1
+        markReady(index)
+        return true
     }
 
     /// Records the latency of deliveries that were sent at one moment.
     private mutating func flush(_ run: inout LatencyRun, now: UInt64) {
         guard run.count > 0, let time = Marker.number(run.first, run.second) else { return }
+        let latency = now > time ? now - time : 0
+        if latency > lateNanoseconds { late += run.count }
         if time >= measureStart, time < measureEnd {
-            let latency = now > time ? now - time : 0
-            latencies.record(min(latency, Self.latencyMax), count: run.count)
+            latencies.record(latency, count: run.count)
+            let lag = Marker.areDigits(run.lag) ? Marker.number(run.lag) * 1_000 : 0
+            services.record(latency > lag ? latency - lag : 0, count: run.count)
         }
         run.count = 0
     }
@@ -198,23 +303,28 @@ extension BenchLoop {
     /// which is free as long as bytes are skipped. Without a marker the slot holds none, and the text counts as
     /// unmarked later.
     private mutating func hold(_ index: Int, _ payload: UnsafeRawBufferPointer, skipping: Int) {
-        unsafe subscribers[index].skipBytes = skipping
-        if unsafe Marker.sequence(in: payload, at: markerOffset) == nil {
-            markerOffset = unsafe Marker.find(in: payload) ?? 0
-        }
-        unsafe (leftovers + index * Self.leftoverStride).copyMemory(
-            from: payload.baseAddress! + markerOffset, byteCount: Marker.byteCount)
+        unsafe subscribers[index].skipBytes = Int32(clamping: skipping)
+        let slot = unsafe leftovers + index * Self.leftoverStride
+        unsafe slot.initializeMemory(as: UInt8.self, repeating: 0, count: Marker.byteCount)
+        var expected = unsafe subscribers[index].expected
+        if unsafe takeNotice(index, payload, &expected) { return }  // a long list of members: its head says enough
+        let offset =
+            unsafe Marker.sequence(in: payload, at: markerOffset) == nil ? Marker.find(in: payload) : markerOffset
+        guard let offset else { return }
+        if shape != .presence { markerOffset = offset }
+        unsafe slot.copyMemory(from: payload.baseAddress! + offset, byteCount: Marker.byteCount)
     }
 
     /// Passes over the rest of a long payload; where the next frame starts. Counts the message when its end is here.
     private mutating func skip(_ index: Int, available: Int, _ reading: inout Reading) -> Int {
-        let bytes = unsafe min(available, subscribers[index].skipBytes)
-        unsafe subscribers[index].skipBytes -= bytes
+        let bytes = unsafe min(available, Int(subscribers[index].skipBytes))
+        unsafe subscribers[index].skipBytes -= Int32(bytes)
         if unsafe subscribers[index].skipBytes == 0 {
             let offset = markerOffset
             markerOffset = 0
-            let slot = unsafe leftovers + index * Self.leftoverStride
-            unsafe take(index, UnsafeRawBufferPointer(start: slot, count: Marker.byteCount), &reading)
+            let slot = unsafe UnsafeRawBufferPointer(
+                start: leftovers + index * Self.leftoverStride, count: Marker.byteCount)
+            if unsafe Marker.sequence(in: slot, at: 0) != nil { unsafe take(index, slot, &reading) }
             markerOffset = offset
         }
         return bytes
@@ -224,7 +334,7 @@ extension BenchLoop {
     private mutating func control(_ index: Int, _ opcode: UInt8, _ payload: UnsafeRawBufferPointer) -> Bool {
         switch opcode {
         case 8:
-            faults.latestText = unsafe "close " + closeText(payload)
+            unsafe mine.leave(.latest, "close " + closeText(payload))
             return false
         case 9:
             let pong = unsafe ClientFrame.build(opcode: 10, payload: Array(payload))

@@ -1,302 +1,259 @@
 import CBench
 import Glibc
-import Histogram
-import Synchronization
 
-/// Carries out a plan: connects, subscribes, starts the loops, watches the clock, and sums up.
+/// Carries out a plan: connects, subscribes, starts the loops, watches the clock, and sums up. Several plans are
+/// carried out at the same time, each with connections and numbers of its own.
 public struct BenchRun {
     /// Without a delivery for so long a run is given up.
     static let stallNanoseconds: UInt64 = 5_000_000_000
+    /// At least so many messages of a slow open loop must be missing before that.
+    static let stallMessages = 5.0
     /// How long subscriptions may take to be in force, beyond a millisecond for each.
     static let subscribeNanosecondsMin: UInt64 = 10_000_000_000
+    /// How long nothing may come to stand while connections are opened: longer than one may take.
+    static let silenceNanosecondsMax: UInt64 = Handshake.timeoutNanoseconds + 2_000_000_000
     /// How often the controller looks.
-    static let lookNanoseconds: UInt64 = 20_000_000
-    /// How often the live line is drawn.
-    static let progressNanoseconds: UInt64 = 500_000_000
-    /// Open loop: positions between the slowest subscriber and the publisher.
-    static let openLoopSpan = 1 << 16
-    /// Descriptors for other things than connections.
-    static let descriptorsReserved: UInt64 = 32
+    static let lookNanoseconds: UInt64 = 10_000_000
+    /// How often a sample is taken.
+    static let sampleNanoseconds: UInt64 = 500_000_000
 
-    private let plan: BenchPlan
-    private let probe: ProcessProbe
-    private var report: BenchReport
-    private let progress: ProgressLine
+    let probe: ProcessProbe
+    let progress: ProgressLine
+    private(set) var parts: [BenchPart] = []
+    private let plans: [BenchPlan]
+    private var samplers: [BenchSampler] = []
+    var health: HealthProbe?
 
     /// - Throws: when the plan cannot be carried out.
-    public init(plan: BenchPlan) throws(BenchPlanError) {
-        try plan.validate()
-        self.plan = plan
-        probe = ProcessProbe(processes: plan.serverProcesses)
-        report = BenchReport(plan: plan)
-        progress = ProgressLine(isOn: plan.showsProgress)
+    public init(plan: BenchPlan) throws(BenchPlanError) { try self.init(plans: [plan]) }
+
+    /// - Parameter plans: the parts of a mix. The first one's warm-up, duration and server are everybody's.
+    public init(plans: [BenchPlan]) throws(BenchPlanError) {
+        guard let first = plans.first else { throw BenchPlanError(description: "a mix needs at least one part") }
+        for plan in plans {
+            do { try plan.validate() } catch {
+                let part = plans.count > 1 ? "part \(plan.name ?? plan.shape.rawValue): " : ""
+                throw BenchPlanError(description: part + error.description)
+            }
+        }
+        self.plans = plans
+        probe = ProcessProbe(processes: first.serverProcesses)
+        progress = ProgressLine(isOn: first.showsProgress)
     }
 
     /// Carries the plan out. Blocks for as long as it takes.
     public mutating func run() throws(BenchPlanError) -> BenchReport {
-        let limit = cbench_raise_descriptor_limit()
-        guard UInt64(plan.connections) + Self.descriptorsReserved <= limit else {
-            throw BenchPlanError(description: "\(plan.connections) connections do not fit into \(limit) descriptors")
+        try carryOut { run in run.measure() }
+    }
+
+    /// Connects, has `work` done, and sums up.
+    mutating func carryOut(_ work: (inout BenchRun) -> Void) throws(BenchPlanError) -> BenchReport {
+        let limit = Int(clamping: cbench_raise_descriptor_limit())
+        if let gone = probe.missing() {
+            throw BenchPlanError(description: "there is no process \(gone) to measure; check --server-pid")
         }
         let before = probe.memory()
-        let connector = try Connector(plan: plan)
-        let (connections, publisher) = connect(connector)
-        guard !connections.isEmpty, publisher != nil || plan.shape == .echo else {
-            report.failure = report.failure ?? "no connection could be opened"
-            report.connectFailures = max(1, report.connectFailures)
-            return report
-        }
-        if plan.shape == .idle { progress.wait(plan.warmupNanoseconds, saying: "settling") }
+        for plan in plans { parts.append(try BenchPart(plan: plan, descriptors: limit / plans.count)) }
+        samplers = parts.map { BenchSampler(part: $0, probe: probe) }
+        for part in parts { try part.fork() }
+        for part in parts { part.start() }
+        let isReady = awaitSubscriptions()
+        if plans[0].shape == .idle { idle(for: plans[0].warmupNanoseconds, saying: "settling") }
         let connected = probe.memory()
-        let (board, loops) = unsafe prepare(connections, publisher)
-        let threads = unsafe start(loops)
-        if awaitSubscriptions(board), plan.shape != .idle { measure(board) }
-        board.enter(.stopped)
-        for thread in threads { pthread_join(thread, nil) }
+        if isReady { work(&self) }
+        for part in parts { part.stop() }
+        health?.stop()
         progress.clear()
-        unsafe sumUp(board, loops)
+        for part in parts { sumUp(part) }
+        var report = parts[0].report
         if let before, let connected {
-            let count = Double(connections.count + (publisher == nil ? 0 : 1))
+            let count = Double(max(1, parts.reduce(0) { $0 + $1.board.total(.handshakes) }))
             report.memory = BenchReport.Memory(
                 beforeBytes: before.residentBytes, connectedBytes: connected.residentBytes,
                 endBytes: probe.memory()?.residentBytes ?? 0,
                 residentBytesPerConnection: Double(connected.residentBytes - before.residentBytes) / count,
                 proportionalBytesPerConnection: Double(connected.proportionalBytes - before.proportionalBytes) / count)
         }
+        report.parts = parts.dropFirst().map(\.report)
         return report
     }
 
-    // MARK: Before the run
-
-    /// Opens all connections and subscribes them.
-    private mutating func connect(_ connector: Connector) -> ([(OpenConnection, channel: Int)], OpenConnection?) {
-        var open: [(OpenConnection, channel: Int)] = []
-        open.reserveCapacity(plan.connections)
-        let subscriptions = (0..<plan.channels).map { channel in
-            plan.dialect.subscription(channel: plan.channelName(channel)).map {
-                ClientFrame.build(opcode: 1, payload: Array($0.utf8))
-            }
-        }
-        var next = 0
-        while next < plan.connections {
-            let count = min(Connector.batchMax, plan.connections - next)
-            let batch = connector.open(first: next, count: count)
-            if let failure = batch.failure { report.failure = report.failure ?? failure }
-            report.connectFailures += count - batch.connections.count
-            if batch.connections.isEmpty {  // the rest would fail in the same way, each after its time limit
-                report.connectFailures += plan.connections - next - count
-                break
-            }
-            for connection in batch.connections {
-                let channel = open.count % plan.channels
-                if let subscription = subscriptions[channel], !Connector.send(subscription, to: connection.descriptor) {
-                    report.connectFailures += 1
-                    cbench_close(connection.descriptor)
-                    continue
-                }
-                open.append((connection, channel))
-            }
-            next += count
-            progress.show("connecting \(open.count) of \(plan.connections)")
-        }
-        if plan.shape == .echo { return (open, nil) }
-        let publisher = connector.open(first: 0, count: 1)
-        if let failure = publisher.failure { report.failure = report.failure ?? failure }
-        return (open, publisher.connections.first)
-    }
-
-    /// Deals the connections out to the loops; the publisher sits in the first.
-    private func prepare(
-        _ connections: [(OpenConnection, channel: Int)], _ publisher: OpenConnection?
-    ) -> (Board, UnsafeMutableBufferPointer<BenchLoop>) {
-        let threads = min(plan.threads, connections.count)
-        let board = Board(
-            epoch: cbench_now(), channels: plan.channels,
-            loops: (0..<threads).map { _ in LoopBoard(channels: plan.channels) })
-        let loops = UnsafeMutableBufferPointer<BenchLoop>.allocate(capacity: threads)
-        var span = Self.openLoopSpan
-        if case .window(let window) = plan.pace {
-            span = 4
-            while span < 2 * window { span *= 2 }
-        }
-        for index in 0..<threads {
-            let first = connections.count * index / threads
-            let last = connections.count * (index + 1) / threads
-            var share = Array(connections[first..<last])
-            if index == 0, let publisher { share.append((publisher, -1)) }
-            var loop = BenchLoop(board: board, index: index, plan: plan, connections: share, frontierSpan: span)
-            if index == 0, let publisher {
-                loop.publisher = Publisher(
-                    board: board, plan: plan, descriptor: publisher.descriptor, backlogMax: UInt64(span) - 2)
-            }
-            unsafe (loops.baseAddress! + index).initialize(to: loop)
-        }
-        return unsafe (board, loops)
-    }
-
-    private func start(_ loops: UnsafeMutableBufferPointer<BenchLoop>) -> [pthread_t] {
-        (0..<loops.count).map { index in
-            var thread = pthread_t()
-            let code = unsafe pthread_create(
-                &thread, nil,
-                { argument in
-                    unsafe argument!.assumingMemoryBound(to: BenchLoop.self).pointee.run()
-                    return nil
-                }, unsafe loops.baseAddress! + index)
-            precondition(code == 0, "no thread could be started")
-            return thread
-        }
-    }
-
     /// Waits until each subscription has been seen to work.
-    private mutating func awaitSubscriptions(_ board: Board) -> Bool {
-        let deadline = cbench_now() + Self.subscribeNanosecondsMin + UInt64(plan.connections) * 1_000_000
+    private mutating func awaitSubscriptions() -> Bool {
+        let connections = plans.reduce(0) { $0 + $1.connections }
+        let ramp = plans.reduce(0.0) { max($0, $1.connectRate > 0 ? Double($1.connections) / $1.connectRate : 0) }
+        let slowestRamp = plans.map(\.connectRate).filter { $0 > 0 }.min() ?? .infinity
+        let deadline =
+            cbench_now() + Self.subscribeNanosecondsMin + UInt64(connections) * 1_000_000 + UInt64(ramp * 1e9)
+        var progressAt = cbench_now()
+        var latest: UInt64 = 0
         while true {
-            let ready = board.loops.reduce(0) { $0 + $1.ready.load(ordering: .relaxed) }
-            let alive = board.loops.reduce(0) { $0 + $1.alive.load(ordering: .relaxed) }
-            if alive > 0, ready >= alive { return true }
-            if alive == 0 || board.publisherIsGone.load(ordering: .relaxed) || cbench_now() > deadline {
-                report.unsubscribed = max(alive - ready, alive == 0 ? plan.connections : 1)
+            let done = parts.reduce(0) {
+                $0 + $1.board.total(.handshakes) + $1.board.total(.ready) + $1.board.total(.connectFailures)
+            }
+            if done != latest {
+                latest = done
+                progressAt = cbench_now()
+            }
+            let isStuck = cbench_now() - progressAt > Self.silenceNanosecondsMax + UInt64(1e9 / slowestRamp)
+            if parts.allSatisfy(\.isReady), parts.allSatisfy({ $0.board.total(.alive) > 0 }) { return true }
+            if parts.contains(where: { !$0.isAlive }) || cbench_now() > deadline || isStuck {
+                for part in parts { part.bookUnready() }
                 return false
             }
-            progress.show("subscribed \(ready) of \(alive)")
+            take(phase: "connecting")
+            let alive = parts.reduce(0) { $0 + $1.board.total(.alive) }
+            let ready = parts.reduce(0) { $0 + $1.board.total(.ready) }
+            progress.show("connected \(alive) of \(connections), subscribed \(ready)")
             usleep(2_000)
         }
     }
 
     // MARK: The run
 
-    /// Counters at a moment.
-    private struct Sample {
-        var time: UInt64
-        var delivered: UInt64
-        var published: UInt64
-        var serverCPU: UInt64?
-        var ownCPU: UInt64
+    private mutating func measure() {
+        if plans[0].shape == .idle {
+            for part in parts { part.board.enter(.draining) }
+            let start = BenchMoment(parts, probe)
+            idle(for: plans[0].durationNanoseconds, saying: "idle")
+            return book(from: start, to: BenchMoment(parts, probe))
+        }
+        for part in parts { part.board.enter(.running) }
+        if watch(for: plans[0].warmupNanoseconds, saying: "warming up") {
+            let start = BenchMoment(parts, probe)
+            for part in parts { part.board.set(.measureStart, start.time - part.board.epoch) }
+            var storm = StormWatch(parts)
+            _ = watch(for: plans[0].durationNanoseconds, saying: "measuring") { run, now in
+                storm.look(now - start.time, &run)
+            }
+            if storm.isUnderWay {
+                _ = watch(for: StormWatch.returnNanosecondsMax, saying: "waiting for the dropped") { run, now in
+                    storm.look(now - start.time, &run)
+                    return storm.isUnderWay
+                }
+            }
+            let end = BenchMoment(parts, probe)
+            for part in parts { part.board.set(.measureEnd, end.time - part.board.epoch) }
+            finish()
+            storm.book()
+            book(from: start, to: end)
+        } else {
+            finish()
+        }
     }
 
-    private func sample(_ board: Board) -> Sample {
-        let delivered = board.loops.reduce(0 as UInt64) { $0 + $1.delivered.load(ordering: .acquiring) }
-        let published =
-            plan.shape == .echo
-            ? board.loops.reduce(0 as UInt64) { $0 + $1.sent.load(ordering: .acquiring) } : board.publishedTotal()
-        return Sample(
-            time: cbench_now(), delivered: delivered, published: published, serverCPU: probe.cpuNanoseconds(),
-            ownCPU: cbench_own_cpu())
+    /// Writes the measured interval into the reports.
+    func book(from start: BenchMoment, to end: BenchMoment) {
+        let seconds = Double(end.time - start.time) / 1e9
+        let delivered = end.delivered.reduce(0, +) - start.delivered.reduce(0, +)
+        for (index, part) in parts.enumerated() {
+            part.report.book(from: start, to: end, part: index)
+            if index == 0 {
+                // The server's work and ours are those of all parts.
+                let each = Double(max(1, delivered))
+                if delivered > 0 {
+                    part.report.ownMicrosecondsPerDelivery = Double(end.ownCPU - start.ownCPU) / 1e3 / each
+                }
+                if let before = start.serverCPU, let after = end.serverCPU, after >= before {
+                    if delivered > 0 { part.report.serverMicrosecondsPerDelivery = Double(after - before) / 1e3 / each }
+                    part.report.serverCPUShare = Double(after - before) / 1e9 / seconds
+                }
+            }
+            part.report.selfMeasure = SelfCheck.measure(part, from: start, to: end, index: index)
+        }
     }
 
-    private mutating func measure(_ board: Board) {
-        board.enter(.running)
-        guard watch(board, for: plan.warmupNanoseconds, saying: "warming up") else { return finish(board) }
-        let start = sample(board)
-        board.measureStart.store(start.time - board.epoch, ordering: .relaxed)
-        _ = watch(board, for: plan.durationNanoseconds, saying: "measuring")
-        let end = sample(board)
-        board.measureEnd.store(end.time - board.epoch, ordering: .relaxed)
-        finish(board)
-
-        report.seconds = Double(end.time - start.time) / 1e9
-        report.published = end.published - start.published
-        report.delivered = end.delivered - start.delivered
-        report.publishedPerSecond = Double(report.published) / report.seconds
-        report.deliveredPerSecond = Double(report.delivered) / report.seconds
-        guard report.delivered > 0 else { return }
-        report.ownMicrosecondsPerDelivery = Double(end.ownCPU - start.ownCPU) / 1e3 / Double(report.delivered)
-        if let before = start.serverCPU, let after = end.serverCPU, after >= before {
-            report.serverMicrosecondsPerDelivery = Double(after - before) / 1e3 / Double(report.delivered)
-            report.serverCPUShare = Double(after - before) / 1e9 / report.seconds
+    /// Lets time pass while nothing is sent.
+    private mutating func idle(for duration: UInt64, saying what: String) {
+        let end = cbench_now() + duration
+        while cbench_now() < end {
+            take(phase: what)
+            progress.show("\(what), \(parts.reduce(0) { $0 + $1.board.total(.alive) }) connections")
+            usleep(UInt32(min(200_000_000, end - min(end, cbench_now())) / 1_000 + 1))
         }
     }
 
     /// Lets time pass while messages flow. False when they stopped flowing.
-    private mutating func watch(_ board: Board, for duration: UInt64, saying what: String) -> Bool {
+    /// - Parameter look: called often with the time; false ends the wait.
+    mutating func watch(
+        for duration: UInt64, saying what: String, look: (inout BenchRun, UInt64) -> Bool = { _, _ in true }
+    ) -> Bool {
         let end = cbench_now() + duration
         var moved = cbench_now()
-        var drawn = moved
-        var last = sample(board)
-        var latest = last.delivered
+        var latest = delivered
         while true {
             let now = cbench_now()
             if now >= end { return true }
+            if !look(&self, now) { return true }
             usleep(UInt32(min(Self.lookNanoseconds, end - now) / 1_000 + 1))
-            let delivered = board.loops.reduce(0 as UInt64) { $0 + $1.delivered.load(ordering: .relaxed) }
             if delivered != latest {
                 latest = delivered
                 moved = cbench_now()
-            } else if cbench_now() - moved > Self.stallNanoseconds || board.publisherIsGone.load(ordering: .relaxed) {
-                report.stalled = true
+            } else if cbench_now() - moved > stallLimit || parts.contains(where: { !$0.isAlive }) {
+                parts[0].report.stalled = true
                 return false
             }
-            if progress.isOn, cbench_now() - drawn > Self.progressNanoseconds {
-                drawn = cbench_now()
-                progress.show("\(what): \(liveLine(board, since: &last))")
+            if take(phase: what), progress.isOn, let sample = parts[0].report.samples.last {
+                progress.show("\(what): \(Self.liveLine(sample))")
             }
         }
     }
 
-    private func liveLine(_ board: Board, since last: inout Sample) -> String {
-        let now = sample(board)
-        let rate = Double(now.delivered - last.delivered) * 1e9 / Double(now.time - last.time)
-        last = now
-        var p50: UInt64 = 0
-        var p99: UInt64 = 0
-        var alive = 0
-        for loop in board.loops {
-            p50 = max(p50, loop.p50.load(ordering: .relaxed))
-            p99 = max(p99, loop.p99.load(ordering: .relaxed))
-            alive += loop.alive.load(ordering: .relaxed)
-            loop.wantsPercentiles.store(true, ordering: .releasing)
+    private var delivered: UInt64 { parts.reduce(0) { $0 + $1.board.total(.delivered) } }
+
+    /// How long nothing may arrive.
+    private var stallLimit: UInt64 {
+        var limit = Self.stallNanoseconds
+        for part in parts {
+            if case .rate(let rate) = part.plan.pace {
+                limit = max(limit, UInt64(min(3_600, Self.stallMessages / rate) * 1e9))
+            }
+            if part.plan.shape == .presence {
+                limit = max(limit, UInt64(Self.stallMessages / part.plan.churnRate * 1e9))
+            }
         }
-        return "\(Int(rate)) deliveries/s, \(alive) connections, p50 \(p50 / 1_000) µs, p99 \(p99 / 1_000) µs"
+        return limit
     }
 
-    /// Lets what is in flight arrive.
-    private func finish(_ board: Board) {
-        board.enter(.draining)
+    /// Takes samples if it is time. True when it was.
+    @discardableResult
+    mutating func take(phase: String) -> Bool {
+        var isTaken = false
+        for index in samplers.indices where samplers[index].take(phase: phase) { isTaken = true }
+        return isTaken
+    }
+
+    static func liveLine(_ sample: BenchReport.Sample) -> String {
+        "\(Int(sample.deliveredPerSecond)) deliveries/s, \(sample.connections) connections, "
+            + "p50 \(Int(sample.p50)) µs, p99 \(Int(sample.p99)) µs, \(sample.errors) errors"
+    }
+
+    /// Lets what is in flight arrive. False when some of it does not.
+    @discardableResult
+    mutating func finish() -> Bool {
+        for part in parts { part.board.enter(.draining) }
         var moved = cbench_now()
-        var latest: UInt64 = 0
+        var latest = delivered
         while cbench_now() - moved < Self.stallNanoseconds {
-            let now = sample(board)
-            let isComplete =
-                plan.shape == .echo
-                ? now.delivered >= now.published
-                : (0..<plan.channels).allSatisfy {
-                    unsafe board.completed(channel: $0) >= board.published[$0].load(ordering: .relaxed)
-                }
-            if isComplete { return }
-            if now.delivered != latest {
-                latest = now.delivered
+            if parts.allSatisfy(\.isComplete) { return true }
+            if delivered != latest {
+                latest = delivered
                 moved = cbench_now()
             }
+            take(phase: "draining")
             usleep(5_000)
         }
+        return false
     }
 
     // MARK: After the run
 
-    /// Adds up what the loops, which have ended, kept to themselves, and gives their memory back.
-    private mutating func sumUp(_ board: Board, _ loops: UnsafeMutableBufferPointer<BenchLoop>) {
-        var latencies = unsafe loops[0].latencies
-        for index in 0..<loops.count {
-            if index > 0 { unsafe latencies.add(loops[index].latencies) }
-            unsafe loops[index].closeBooks()
-            let loop = unsafe loops[index]
-            report.lost += loop.ledger.lost
-            report.doubled += loop.ledger.doubled
-            report.reordered += loop.ledger.reordered
-            report.disconnected += loop.faults.disconnected
-            report.invalidFrames += loop.faults.invalidFrames
-            report.foreign += loop.faults.foreign
-            report.heldBack += loop.publisher?.heldBack ?? 0
-            if !loop.faults.latestText.isEmpty { report.latestText = loop.faults.latestText }
-            unsafe loops[index].free()
-        }
-        unsafe loops.baseAddress!.deinitialize(count: loops.count)
-        unsafe loops.deallocate()
-        guard latencies.totalCount > 0 else { return }
-        func microseconds(_ percentile: Double) -> Double { Double(latencies.valueAtPercentile(percentile)) / 1e3 }
-        report.latency = BenchReport.Latency(
-            count: latencies.totalCount, p50: microseconds(50), p90: microseconds(90), p99: microseconds(99),
-            p999: microseconds(99.9), max: Double(latencies.maxRecorded) / 1e3)
+    /// Adds up what the loops, which have ended, left on the board.
+    private func sumUp(_ part: BenchPart) {
+        part.report.sumUp(part.board, part.plan, since: part.baseline)
+        if part.plan.shape == .storm { part.report.storm?.take(health) }
+        let verdict = SelfCheck.judge(part.report, part.plan)
+        part.report.refusals = verdict.refusals
+        part.report.caveats = verdict.caveats
     }
 }

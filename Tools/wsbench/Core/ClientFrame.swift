@@ -4,6 +4,9 @@ enum ClientFrame {
     /// has to be one that makes the server unmask in earnest.
     static let mask: [UInt8] = [0x5A, 0xC3, 0x19, 0x87]
 
+    /// A text in a frame.
+    static func text(_ text: String) -> [UInt8] { build(opcode: 1, payload: Array(text.utf8)) }
+
     /// A whole masked frame.
     /// - Parameters:
     ///   - opcode: 1 text, 8 close, 9 ping, 10 pong.
@@ -29,7 +32,7 @@ enum ClientFrame {
 
 /// A message ready to be sent but for its marker: the masked frame, and where the digits go.
 ///
-/// `write` copies the frame and lays the masked digits over it, so a message costs a copy and four stores.
+/// `write` copies the frame and lays the masked digits over it, so a message costs a copy and five stores.
 @safe struct MessageTemplate {
     /// Bytes of one message on the wire.
     let byteCount: Int
@@ -44,12 +47,13 @@ enum ClientFrame {
     ///   - head: what stands before the text in the protocol's envelope.
     ///   - textBytes: bytes of the text, `Marker.byteCount` or more.
     ///   - tail: what stands behind it.
-    init(head: [UInt8], textBytes: Int, tail: [UInt8]) {
+    ///   - isMasked: whether the message is a frame; otherwise it is the payload as it stands.
+    init(head: [UInt8], textBytes: Int, tail: [UInt8], isMasked: Bool = true) {
         precondition(textBytes >= Marker.byteCount)
         let marker = Array("@@".utf8) + [UInt8](repeating: UInt8(ascii: "0"), count: Marker.byteCount - 2)
         let text = marker + [UInt8](repeating: Marker.padding, count: textBytes - Marker.byteCount)
         let payload = head + text + tail
-        let built = ClientFrame.build(opcode: 1, payload: payload)
+        let built = isMasked ? ClientFrame.build(opcode: 1, payload: payload) : payload
         byteCount = built.count
         let copy = UnsafeMutableRawPointer.allocate(byteCount: built.count, alignment: 8)
         unsafe built.withUnsafeBytes { unsafe copy.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
@@ -57,7 +61,7 @@ enum ClientFrame {
         let offset = head.count + Marker.sequenceOffset
         sequenceOffset = built.count - payload.count + offset
         var word: UInt64 = 0
-        for byte in 0..<8 { word |= UInt64(ClientFrame.mask[(offset + byte) & 3]) << (8 * UInt64(byte)) }
+        for byte in 0..<8 where isMasked { word |= UInt64(ClientFrame.mask[(offset + byte) & 3]) << (8 * UInt64(byte)) }
         mask = word
     }
 
@@ -65,15 +69,21 @@ enum ClientFrame {
     func free() { unsafe frame.deallocate() }
 
     /// Writes one message.
-    /// - Parameter destination: room for `byteCount` bytes.
-    func write(sequence: UInt64, time: UInt64, to destination: UnsafeMutableRawPointer) {
+    /// - Parameters:
+    ///   - time: when it was to be sent, in nanoseconds.
+    ///   - now: when it is sent.
+    ///   - destination: room for `byteCount` bytes.
+    func write(sequence: UInt64, time: UInt64, now: UInt64, to destination: UnsafeMutableRawPointer) {
         unsafe destination.copyMemory(from: frame, byteCount: byteCount)
         let number = Marker.digits(sequence)
         let moment = Marker.digits(time)
+        let lag = min(Marker.lagMicrosecondsMax, now > time ? (now - time) / 1_000 : 0)
         let digits = unsafe destination + sequenceOffset
         unsafe digits.storeBytes(of: number.first ^ mask, toByteOffset: 0, as: UInt64.self)
         unsafe digits.storeBytes(of: number.second ^ mask, toByteOffset: 8, as: UInt64.self)
         unsafe digits.storeBytes(of: moment.first ^ mask, toByteOffset: 16, as: UInt64.self)
         unsafe digits.storeBytes(of: moment.second ^ mask, toByteOffset: 24, as: UInt64.self)
+        unsafe digits.storeBytes(
+            of: Marker.eightDigits(UInt32(lag)) ^ mask, toByteOffset: 32, as: UInt64.self)
     }
 }

@@ -1,84 +1,134 @@
 import CBench
+import Glibc
 
-/// A connection whose handshake is done.
-struct OpenConnection {
-    var descriptor: Int32
-    /// What the server sent behind its answer.
-    var leftover: [UInt8]
-}
-
-/// Opens connections and shakes hands (RFC 6455, section 4), a batch at a time so that the server can work on many at
-/// once.
+/// Opens the few connections that a run cannot do without, one at a time and blocking: the publisher's, and one that
+/// looks whether the server is there and speaks what it should. What is wrong is said in one sentence with its remedy.
 struct Connector {
-    /// Connections that wait for the server's answer at the same time; below the usual length of a listen queue.
-    static let batchMax = 128
-    /// How long one call to the server may take.
-    static let timeoutMilliseconds: Int32 = 10_000
-    /// The longest answer to a handshake.
-    static let answerBytesMax = 8_192
+    /// How long the server's first word may take.
+    static let greetingMilliseconds: Int32 = 5_000
 
-    /// The example of RFC 6455, section 1.3: with a fixed key the right answer is known without hashing.
-    static let key = "dGhlIHNhbXBsZSBub25jZQ=="
-    static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    /// How long the answer to a ping may take, which some servers do not give.
+    static let pongMilliseconds: Int32 = 1_000
 
-    private let address: cbench_address
-    private let request: [UInt8]
-    private let spreadsSources: Bool
+    private let plan: BenchPlan
+    private let handshake: Handshake
 
-    init(plan: BenchPlan) throws(BenchPlanError) {
-        var address = cbench_address()
-        let code = unsafe cbench_resolve(plan.host, plan.port, &address)
-        guard code == 0 else {
-            throw BenchPlanError(description: "the host \(plan.host) cannot be resolved (code \(code))")
-        }
-        self.address = address
-        spreadsSources = unsafe plan.connections > BenchPlan.connectionsPerAddress && cbench_is_loopback(&address) != 0
-        let host = plan.host.contains(":") ? "[\(plan.host)]" : plan.host
-        request = Array(
-            """
-            GET \(plan.path) HTTP/1.1\r
-            Host: \(host):\(plan.port)\r
-            Upgrade: websocket\r
-            Connection: Upgrade\r
-            Origin: http://\(host):\(plan.port)\r
-            Sec-WebSocket-Key: \(Self.key)\r
-            Sec-WebSocket-Version: 13\r
-            \r
-
-            """.utf8)
+    init(plan: BenchPlan, handshake: Handshake) {
+        self.plan = plan
+        self.handshake = handshake
     }
 
-    /// Opens a batch of connections, numbered from `first`.
-    /// - Returns: those that stand, and why the first of the others does not.
-    func open(first: Int, count: Int) -> (connections: [OpenConnection], failure: String?) {
-        var descriptors: [Int32] = []
-        var connections: [OpenConnection] = []
-        var failure: String?
-        var address = address
-        for index in first..<(first + count) {
-            let source = spreadsSources ? Int32(2 + index / BenchPlan.connectionsPerAddress) : 0
-            let descriptor = unsafe cbench_connect(&address, source, Self.timeoutMilliseconds)
-            guard descriptor >= 0 else {
-                failure = failure ?? "connect failed with errno \(-descriptor)"
-                continue
+    /// A TCP connection with a time limit on each call.
+    func connect(timeoutMilliseconds: Int32 = Handshake.timeoutMilliseconds) throws(BenchPlanError) -> Int32 {
+        var address = handshake.address
+        let descriptor = unsafe cbench_connect(&address, 0, timeoutMilliseconds)
+        guard descriptor >= 0 else { throw BenchPlanError(description: handshake.fault(errno: -descriptor)) }
+        return descriptor
+    }
+
+    /// A WebSocket that may publish to all channels of the plan; for an echo one that has been seen to echo.
+    func open() throws(BenchPlanError) -> Int32 {
+        let descriptor = try connect(timeoutMilliseconds: Self.greetingMilliseconds)
+        do throws(BenchPlanError) {
+            var reader = Reader(descriptor: descriptor, server: handshake.server)
+            try upgrade(descriptor, &reader)
+            switch plan.dialect {
+            case .raw: try checkEcho(descriptor, &reader)
+            case .pusher: try greet(descriptor, &reader)
+            case .json, .uws: break
             }
-            guard Self.send(request, to: descriptor) else {
-                failure = failure ?? "the handshake could not be sent"
-                cbench_close(descriptor)
-                continue
+            guard reader.bytes.isEmpty else {
+                throw BenchPlanError(
+                    description: "\(handshake.server) sends more than its protocol (\(plan.dialect)) says; "
+                        + "check --protocol and the path in --url")
             }
-            descriptors.append(descriptor)
+        } catch {
+            cbench_close(descriptor)
+            throw error
         }
-        for descriptor in descriptors {
-            switch Self.answer(from: descriptor) {
-            case .success(let leftover):
-                connections.append(OpenConnection(descriptor: descriptor, leftover: leftover))
-            case .failure(let reason):
-                failure = failure ?? reason.description
-                cbench_close(descriptor)
+        return descriptor
+    }
+
+    private func upgrade(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) {
+        try send(handshake.request, descriptor)
+        while true {
+            let end = unsafe reader.bytes.withUnsafeBytes { unsafe Handshake.headEnd($0) }
+            if let end {
+                let fault = unsafe reader.bytes.withUnsafeBytes {
+                    unsafe handshake.fault(inHead: UnsafeRawBufferPointer(rebasing: $0[..<end]))
+                }
+                if let fault { throw BenchPlanError(description: fault) }
+                reader.bytes.removeFirst(end)
+                return
+            }
+            guard reader.bytes.count <= Handshake.answerBytesMax else {
+                throw BenchPlanError(description: "\(handshake.server) answers the upgrade with too much")
+            }
+            try reader.more("did not answer the upgrade; check host and port in --url")
+        }
+    }
+
+    private func checkEcho(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) {
+        let text = Marker.text(sequence: Marker.probeSequence, time: 0)
+        try send(ClientFrame.text(text), descriptor)
+        let remedy =
+            "did not echo a message; check the path in --url and that the server echoes there "
+            + "(clarion start --echo serves /echo)"
+        guard try reader.text(remedy) == text else {
+            throw BenchPlanError(description: "\(handshake.server) \(remedy)")
+        }
+    }
+
+    /// Takes the greeting of the Pusher protocol, and joins protected channels, without which there is no publishing.
+    private func greet(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) {
+        let remedy = "did not greet as the Pusher protocol says; check --protocol and the path in --url"
+        let greeting = try reader.text(remedy)
+        guard greeting.contains("pusher:connection_established") else {
+            let key = greeting.contains("4001") ? "; check --app-key" : ""
+            throw BenchPlanError(description: "\(handshake.server) \(remedy): it said \(greeting.prefix(160))\(key)")
+        }
+        guard plan.shape.hasPublisher, plan.shape != .idle else { return }
+        var joins = plan.channelKind == .private
+        if !joins { joins = try refusesOutsiders(descriptor, &reader) }
+        guard joins else { return }
+        var bytes = greeting
+        let socket = bytes.withUTF8 { unsafe BenchLoop.socketName(UnsafeRawBufferPointer($0)) }
+        for channel in 0..<plan.channels {
+            let name = plan.channelName(channel)
+            let isPrivate = plan.channelKind == .private
+            let auth = isPrivate ? plan.application.authorization(socket: socket, channel: name) : nil
+            try send(ClientFrame.text(plan.dialect.subscription(channel: name, auth: auth) ?? ""), descriptor)
+            let answer = try reader.text("did not answer a subscription")
+            guard answer.contains("subscription_succeeded") else {
+                throw BenchPlanError(
+                    description: "\(handshake.server) refused the subscription to \(name): \(answer.prefix(160)); "
+                        + "check --app-key and --app-secret")
             }
         }
-        return (connections, failure)
+    }
+
+    /// Whether the server passes client events on only for members of the channel: it complains before it answers the
+    /// ping behind the event. A server that answers neither is taken for one that passes everything on.
+    private func refusesOutsiders(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) -> Bool {
+        let channel = plan.channelName(0)
+        let envelope = plan.dialect.envelope(channel: channel)
+        let text = Marker.text(sequence: Marker.probeSequence, time: 0)
+        let ping = #"{"event":"pusher:ping","data":{},"channel":"\#(channel)"}"#
+        try send(ClientFrame.text(envelope.head + text + envelope.tail) + ClientFrame.text(ping), descriptor)
+        cbench_set_timeout(descriptor, Self.pongMilliseconds)
+        defer { cbench_set_timeout(descriptor, Self.greetingMilliseconds) }
+        var refuses = false
+        while let answer = try? reader.text("is silent") {
+            if answer.contains("pusher:pong") { break }
+            refuses = refuses || answer.contains("pusher:error")
+        }
+        return refuses
+    }
+
+    private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(BenchPlanError) {
+        if !Self.send(bytes, to: descriptor) {
+            throw BenchPlanError(description: handshake.fault(errno: ECONNRESET))
+        }
     }
 
     /// Sends all bytes on a blocking socket.
@@ -94,33 +144,44 @@ struct Connector {
         }
     }
 
-    private static func answer(from descriptor: Int32) -> Result<[UInt8], BenchPlanError> {
+    /// Reads frames from a blocking socket.
+    struct Reader {
+        let descriptor: Int32
+        let server: String
         var bytes: [UInt8] = []
-        let end: [UInt8] = [13, 10, 13, 10]
-        while bytes.count < answerBytesMax {
-            let piece = unsafe [UInt8](unsafeUninitializedCapacity: 2_048) { buffer, count in
-                count = unsafe max(0, cbench_receive(descriptor, buffer.baseAddress, 2_048))
+
+        mutating func more(_ remedy: String) throws(BenchPlanError) {
+            let piece = unsafe [UInt8](unsafeUninitializedCapacity: 4_096) { buffer, count in
+                count = unsafe max(0, cbench_receive(descriptor, buffer.baseAddress, 4_096))
             }
-            if piece.isEmpty {
-                return .failure(BenchPlanError(description: "the server closed or kept silent in the handshake"))
-            }
+            if piece.isEmpty { throw BenchPlanError(description: "\(server) \(remedy)") }
             bytes += piece
-            guard let split = bytes.indices.dropLast(3).first(where: { Array(bytes[$0..<($0 + 4)]) == end }) else {
-                continue
-            }
-            let head = String(decoding: bytes[..<split], as: UTF8.self)
-            let status = head.prefix { $0 != "\r\n" }
-            guard head.hasPrefix("HTTP/1.1 101") else {
-                return .failure(BenchPlanError(description: "the server answered the handshake with: \(status)"))
-            }
-            guard head.contains(accept) else {
-                return .failure(BenchPlanError(description: "the server's Sec-WebSocket-Accept is wrong"))
-            }
-            guard bytes.count - split - 4 <= BenchLoop.leftoverStride else {
-                return .failure(BenchPlanError(description: "the server sends too much before it is asked anything"))
-            }
-            return .success(Array(bytes[(split + 4)...]))
         }
-        return .failure(BenchPlanError(description: "the server's answer to the handshake is too long"))
+
+        /// The next text; pings are passed over, a close is an end.
+        mutating func text(_ remedy: String) throws(BenchPlanError) -> String {
+            while true {
+                let outcome = unsafe bytes.withUnsafeBytes { unsafe ServerFrame.parse($0) }
+                switch outcome {
+                case .invalid: throw BenchPlanError(description: "\(server) sent a frame that no server may send")
+                case .incomplete: try more(remedy)
+                case .head(let frame):
+                    guard frame.payloadBytes <= 1 << 20 else {
+                        throw BenchPlanError(description: "\(server) \(remedy)")
+                    }
+                    if bytes.count < frame.headBytes + frame.payloadBytes {
+                        try more(remedy)
+                        continue
+                    }
+                    let payload = Array(bytes[frame.headBytes..<(frame.headBytes + frame.payloadBytes)])
+                    bytes.removeFirst(frame.headBytes + frame.payloadBytes)
+                    if frame.opcode == 1 || frame.opcode == 2 { return String(decoding: payload, as: UTF8.self) }
+                    if frame.opcode == 8 {
+                        let reason = String(decoding: payload.dropFirst(2), as: UTF8.self)
+                        throw BenchPlanError(description: "\(server) closed the connection (\(reason)): it \(remedy)")
+                    }
+                }
+            }
+        }
     }
 }

@@ -3,8 +3,9 @@ import Synchronization
 
 /// Sends the messages of one loop's echoing connections: each has its own sequence and its own window.
 @safe struct EchoSender {
+    private let board: Board
+    private let mine: LoopBoard
     private let pace: BenchPace
-    private let threads: Int
     private let template: MessageTemplate
     /// The newest sequence of each connection. Owned by this value's holder: freed by `free()`.
     private let sentOf: UnsafeMutablePointer<UInt64>
@@ -15,15 +16,15 @@ import Synchronization
     private var waiting: [Int: Outbox] = [:]
     /// All messages sent.
     private(set) var sent: UInt64 = 0
-    private var scheduled: UInt64 = 0
-    private var scheduleStart: UInt64?
+    private var schedule = Schedule()
 
     /// Messages that one call to `send` may carry.
     private let batchMax: Int
 
-    init(plan: BenchPlan, count: Int) {
+    init(board: Board, mine: LoopBoard, plan: BenchPlan, count: Int) {
+        self.board = board
+        self.mine = mine
         pace = plan.pace
-        threads = plan.threads
         self.count = count
         template = MessageTemplate(head: [], textBytes: plan.textBytes, tail: [])
         unsafe sentOf = .allocate(capacity: count)
@@ -61,18 +62,22 @@ import Synchronization
     }
 
     /// Sends `messages` more on a connection.
-    mutating func send(_ messages: Int, on index: Int, descriptor: Int32, time: UInt64) -> Outcome {
+    mutating func send(_ messages: Int, on index: Int, descriptor: Int32, time: UInt64, now: UInt64) -> Outcome {
         var left = messages
         while left > 0 {
             let batch = min(left, batchMax)
             left -= batch
             for _ in 0..<batch {
                 unsafe sentOf[index] += 1
-                unsafe template.write(sequence: sentOf[index], time: time, to: outbox.append(template.byteCount))
+                unsafe template.write(
+                    sequence: sentOf[index], time: time, now: now, to: outbox.append(template.byteCount))
             }
             sent += UInt64(batch)
             let isFree = waiting.isEmpty || waiting[index] == nil
-            if isFree, !outbox.flush(to: descriptor) { return .gone }
+            if isFree, !outbox.flush(to: descriptor) {
+                outbox.clear()
+                return .gone
+            }
             if !outbox.isEmpty { keep(index) }
         }
         return waiting.isEmpty || waiting[index] == nil ? .sent : .blocked
@@ -113,12 +118,21 @@ import Synchronization
 
     /// Open loop: takes the next message off the schedule if it is due.
     mutating func next(now: UInt64) -> Due {
-        guard case .rate(let rate) = pace else { return .later(-1) }
-        let start = scheduleStart ?? now
-        scheduleStart = start
-        let due = start + UInt64(Double(scheduled) * 1e9 * Double(threads) / rate)
+        guard case .rate = pace else { return .later(-1) }
+        let rate = Double(bitPattern: board[.rate]) / Double(board.loops.count)
+        let due = schedule.due(rate: rate, now: now)
         if due > now { return .later(Int64(due - now)) }
-        defer { scheduled += 1 }
-        return .now(index: Int(scheduled % UInt64(count)), time: due)
+        mine.histogram(.sendLag).record(now - due)
+        defer { schedule.take() }
+        return .now(index: Int(schedule.taken % UInt64(count)), time: due)
+    }
+
+    /// What fell due while nothing was to be sent is not made up for.
+    mutating func begin() { schedule.reset() }
+
+    /// Forgets a connection that is gone: what waited for it, and how far it was.
+    mutating func forget(_ index: Int) {
+        waiting.removeValue(forKey: index)?.free()
+        unsafe sentOf[index] = 0
     }
 }

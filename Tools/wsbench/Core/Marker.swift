@@ -1,13 +1,18 @@
 /// The text by which a receiver recognises a message of the load generator inside any envelope: `@@`, then the sequence
-/// number, then the send time, each as 16 decimal digits. It is valid UTF-8 and needs no escaping in a JSON string, so
-/// every protocol carries it unchanged, and it has a fixed width, so it is read with four wide loads.
+/// number and the intended send time, each as 16 decimal digits, then in 8 digits by how many microseconds it was
+/// really sent later. It is valid UTF-8 and needs no escaping in a JSON string, so
+/// every protocol carries it unchanged, and it has a fixed width, so it is read with five wide loads.
 enum Marker {
-    /// Bytes of `@@` and both numbers; the smallest payload that can carry a marker.
-    static let byteCount = 34
+    /// Bytes of `@@` and the numbers; the smallest payload that can carry a marker.
+    static let byteCount = 42
     /// Where the sequence number starts within the marker.
     static let sequenceOffset = 2
-    /// Where the send time starts within the marker.
+    /// Where the intended send time starts within the marker.
     static let timeOffset = 18
+    /// Where the microseconds start by which it was really sent later.
+    static let lagOffset = 34
+    /// The longest lag that 8 digits hold.
+    static let lagMicrosecondsMax: UInt64 = 99_999_999
     /// The largest number that 16 digits hold; as nanoseconds it is 115 days, counted from the start of the run.
     static let numberMax: UInt64 = 9_999_999_999_999_999
     /// The sequence number of a probe: a message sent before the run to learn which subscriptions are in force.
@@ -58,6 +63,15 @@ enum Marker {
         )
     }
 
+    /// A marker as text, sent when it was to be sent.
+    static func text(sequence: UInt64, time: UInt64) -> String {
+        func padded(_ number: UInt64, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        return "@@" + padded(sequence, 16) + padded(time, 16) + padded(0, 8)
+    }
+
     /// Where a marker starts within the payload, at most `searchBytesMax` bytes in, or nil.
     /// - Parameter payload: the payload as far as it has arrived.
     static func find(in payload: UnsafeRawBufferPointer) -> Int? {
@@ -78,4 +92,24 @@ enum Marker {
             payload.loadUnaligned(fromByteOffset: start, as: UInt64.self),
             payload.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self))
     }
+
+    /// The intended send time of the marker at `offset`, or nil when no marker stands there.
+    static func time(in payload: UnsafeRawBufferPointer, at offset: Int) -> UInt64? {
+        guard offset >= 0, offset + byteCount <= payload.count else { return nil }
+        let start = offset + timeOffset
+        return unsafe number(
+            payload.loadUnaligned(fromByteOffset: start, as: UInt64.self),
+            payload.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self))
+    }
+}
+
+/// Pieces of text by which messages of the server about a connection are told from published ones.
+enum ServerText {
+    static let pusher = Array(#"{"event":"pusher"#.utf8)
+    static let established = Array("pusher:connection_established".utf8)
+    static let succeeded = Array("pusher_internal:subscription_succeeded".utf8)
+    static let memberAdded = Array("pusher_internal:member_added".utf8)
+    static let memberRemoved = Array("pusher_internal:member_removed".utf8)
+    static let envelope = Array(#"{"type":"#.utf8)
+    static let subscribed = Array(#"{"type":"subscribed""#.utf8)
 }

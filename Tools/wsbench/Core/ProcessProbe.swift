@@ -28,6 +28,34 @@ struct ProcessProbe: Sendable {
         return total
     }
 
+    /// The first process that is not there.
+    func missing() -> Int32? { processes.first { Self.read("/proc/\($0)/stat") == nil } }
+
+    /// Resident bytes now, by a look that costs the process nothing; nil when a process is gone or none was named.
+    func residentBytes() -> Int64? {
+        guard !processes.isEmpty else { return nil }
+        var total: Int64 = 0
+        for process in processes {
+            guard let text = Self.read("/proc/\(process)/statm"),
+                let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int64($0) })
+            else { return nil }
+            total += pages * cbench_page_bytes()
+        }
+        return total
+    }
+
+    /// Open descriptors now; nil when a process is gone, none was named, or the kernel does not allow to look.
+    func descriptors() -> Int? {
+        guard !processes.isEmpty else { return nil }
+        var total = 0
+        for process in processes {
+            let count = unsafe cbench_count_entries("/proc/\(process)/fd")
+            if count < 0 { return nil }
+            total += Int(count)
+        }
+        return total
+    }
+
     /// Memory now, or nil when a process is gone, none was named, or the kernel does not allow to look.
     func memory() -> Memory? {
         guard !processes.isEmpty else { return nil }

@@ -1,12 +1,43 @@
 import CBench
 import Synchronization
 
+/// When messages of an open loop are due: at equal distances from a start. A new rate begins a new schedule.
+struct Schedule {
+    private var rate: Double = 0
+    private var start: UInt64 = 0
+    /// Messages taken off the schedule so far.
+    private(set) var taken: UInt64 = 0
+
+    /// When the next message is due.
+    /// - Parameter rate: messages a second.
+    mutating func due(rate: Double, now: UInt64) -> UInt64 {
+        if rate != self.rate {
+            self.rate = rate
+            start = now
+            taken = 0
+        }
+        return start + UInt64(Double(taken) * 1e9 / rate)
+    }
+
+    mutating func take() { taken += 1 }
+
+    /// Forgets where it was, so that what fell due while nothing was to be sent is not made up for.
+    mutating func reset() { rate = 0 }
+}
+
 /// Sends the messages of a fan-out run from one connection, which its loop owns.
 struct Publisher {
-    /// How often probes go out until all subscriptions are in force.
+    /// How often probes go out until all subscriptions are in force, and when the first does where the server confirms
+    /// subscriptions by itself.
     static let probeIntervalNanoseconds: UInt64 = 50_000_000
+    static let probeAfterNanoseconds: UInt64 = 3_000_000_000
+    /// A probe reaches every subscriber, so they are this much rarer for each of them.
+    static let probeNanosecondsPerSubscriber: UInt64 = 20_000
+    /// How long a full backlog is left alone.
+    static let holdNanoseconds: Int64 = 1_000_000
 
     private let board: Board
+    private let mine: LoopBoard
     private let pace: BenchPace
     /// Whether a window goes out whole.
     private let sendsBursts: Bool
@@ -15,19 +46,23 @@ struct Publisher {
     private(set) var outbox: Outbox
     /// How far a channel may run ahead of its slowest subscriber.
     private let backlogMax: UInt64
-    private var nextProbe: UInt64 = 0
-    /// Open loop: when the next message is due, as its number and the start of the schedule.
-    private var scheduled: UInt64 = 0
-    private var scheduleStart: UInt64?
-    /// Open loop: turns in which messages were due but the backlog was full.
-    private(set) var heldBack: UInt64 = 0
+    private let probeInterval: UInt64
+    private var nextProbe: UInt64
+    private var schedule = Schedule()
+    private var phase = BenchPhase.probing
+    /// Until when the socket was full: what fell due before is late through no fault of ours.
+    private var blockedUntil: UInt64 = 0
 
-    init(board: Board, plan: BenchPlan, descriptor: Int32, backlogMax: UInt64) {
+    init(board: Board, mine: LoopBoard, plan: BenchPlan, descriptor: Int32) {
         self.board = board
+        self.mine = mine
         self.descriptor = descriptor
-        self.backlogMax = backlogMax
         pace = plan.pace
         sendsBursts = plan.sendsBursts
+        backlogMax = UInt64(plan.frontierSpan) - 2
+        probeInterval =
+            Self.probeIntervalNanoseconds + UInt64(plan.connections) * Self.probeNanosecondsPerSubscriber
+        nextProbe = plan.dialect.confirms ? board.now + Self.probeAfterNanoseconds : 0
         templates = (0..<plan.channels).map { channel in
             let envelope = plan.dialect.envelope(channel: plan.channelName(channel))
             return MessageTemplate(
@@ -48,64 +83,90 @@ struct Publisher {
     /// Sends what is due.
     mutating func turn(phase: BenchPhase, now: UInt64) -> Outcome {
         var pause: Int64 = -1
+        if phase != self.phase { begin(phase) }
         if outbox.isEmpty {
             switch phase {
             case .probing: pause = probe(now: now)
             case .running:
                 switch pace {
                 case .window(let count): fill(window: UInt64(count), now: now)
-                case .rate(let perSecond): pause = follow(rate: perSecond, now: now)
+                case .rate: pause = follow(rate: Double(bitPattern: board[.rate]), now: now)
                 }
             case .draining, .stopped: break
             }
+        } else {
+            blockedUntil = now
         }
         return outbox.flush(to: descriptor) ? .wait(pause) : .gone
+    }
+
+    private mutating func begin(_ phase: BenchPhase) {
+        self.phase = phase
+        schedule.reset()
+        if phase == .running {
+            for channel in 0..<templates.count { board.markMoved(channel: channel) }
+        }
     }
 
     private mutating func probe(now: UInt64) -> Int64 {
         if now >= nextProbe {
             for template in templates where outbox.hasRoom(for: template.byteCount) {
-                unsafe template.write(sequence: Marker.probeSequence, time: now, to: outbox.append(template.byteCount))
+                unsafe template.write(
+                    sequence: Marker.probeSequence, time: now, now: now, to: outbox.append(template.byteCount))
             }
-            nextProbe = now + Self.probeIntervalNanoseconds
+            nextProbe = now + probeInterval
         }
         return Int64(nextProbe - now)
     }
 
+    /// Closed loop: tops up the channels whose frontier moved.
     private mutating func fill(window: UInt64, now: UInt64) {
-        for channel in 0..<templates.count {
-            let template = templates[channel]
-            let published = unsafe board.published[channel].load(ordering: .relaxed)
-            let completed = board.completed(channel: channel)
-            let end = completed + window
-            guard end > published, !sendsBursts || completed == published || published % window != 0 else { continue }
-            // A burst that did not fit into the outbox goes on where it stopped: its end is a multiple of the window.
-            var sequence = published
-            while sequence < end, outbox.hasRoom(for: template.byteCount) {
-                sequence += 1
-                unsafe template.write(sequence: sequence, time: now, to: outbox.append(template.byteCount))
+        for word in 0..<board.movedWords {
+            var bits = board.takeMoved(word: word)
+            while bits != 0 {
+                let channel = word << 6 + bits.trailingZeroBitCount
+                bits &= bits - 1
+                if !fill(channel: channel, window: window, now: now) { board.markMoved(channel: channel) }
             }
-            unsafe board.published[channel].store(sequence, ordering: .releasing)
         }
     }
 
+    /// False when the outbox is full and the channel has to be looked at again.
+    private mutating func fill(channel: Int, window: UInt64, now: UInt64) -> Bool {
+        let template = templates[channel]
+        let published = unsafe board.published[channel].load(ordering: .relaxed)
+        let completed = board.completed(channel: channel)
+        let end = completed + window
+        guard end > published, !sendsBursts || completed == published || published % window != 0 else { return true }
+        // A burst that did not fit into the outbox goes on where it stopped: its end is a multiple of the window.
+        var sequence = published
+        while sequence < end, outbox.hasRoom(for: template.byteCount) {
+            sequence += 1
+            unsafe template.write(sequence: sequence, time: now, now: now, to: outbox.append(template.byteCount))
+        }
+        unsafe board.published[channel].store(sequence, ordering: .releasing)
+        return sequence == end
+    }
+
+    /// Open loop: sends what has fallen due.
     private mutating func follow(rate: Double, now: UInt64) -> Int64 {
-        let start = scheduleStart ?? now
-        scheduleStart = start
         while true {
-            let due = start + UInt64(Double(scheduled) * 1e9 / rate)
+            let due = schedule.due(rate: rate, now: now)
             if due > now { return Int64(due - now) }
-            let channel = Int(scheduled % UInt64(templates.count))
+            let channel = Int(schedule.taken % UInt64(templates.count))
             let template = templates[channel]
             guard outbox.hasRoom(for: template.byteCount) else { return 0 }
             let sequence = unsafe board.published[channel].load(ordering: .relaxed) + 1
-            if sequence - board.completed(channel: channel) > backlogMax {
-                heldBack += 1
-                return 1_000_000
+            let completed = board.completed(channel: channel)
+            if sequence > completed, sequence - completed > backlogMax {
+                mine.add(.heldBack)
+                blockedUntil = now
+                return Self.holdNanoseconds
             }
-            unsafe template.write(sequence: sequence, time: due, to: outbox.append(template.byteCount))
+            if due >= blockedUntil { mine.histogram(.sendLag).record(now - due) }
+            unsafe template.write(sequence: sequence, time: due, now: now, to: outbox.append(template.byteCount))
             unsafe board.published[channel].store(sequence, ordering: .releasing)
-            scheduled += 1
+            schedule.take()
         }
     }
 

@@ -3,12 +3,17 @@ import WSBenchCore
 /// The result as a table for people.
 enum ReportTable {
     static func text(_ report: BenchReport) -> String {
+        ([report] + report.parts).map(table).joined(separator: "\n\n")
+    }
+
+    private static func table(_ report: BenchReport) -> String {
         var lines: [(String, String)] = []
         var pace = ""
         if let window = report.window { pace = "window \(window)\(report.burst ? " in bursts" : "")" }
         if let rate = report.rate { pace = "rate \(number(rate, decimals: 0)) /s" }
         let sizes = "\(report.connections) connections, \(report.channels) channels, \(report.textBytes) bytes"
-        lines.append((report.shape, "\(report.dialect), \(sizes)" + (report.shape == "idle" ? "" : ", \(pace)")))
+        lines.append(
+            (report.name ?? report.shape, "\(report.dialect), \(sizes)" + (report.shape == "idle" ? "" : ", \(pace)")))
         if report.seconds > 0 {
             lines.append(("measured", "\(number(report.seconds, decimals: 2)) s"))
             lines.append(("published", "\(number(report.publishedPerSecond, decimals: 0)) /s"))
@@ -22,13 +27,9 @@ enum ReportTable {
             lines.append(("wsbench CPU", "\(number(cost, decimals: 3)) µs per delivery"))
         }
         if let latency = report.latency {
-            let parts = [
-                ("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99), ("p99.9", latency.p999),
-                ("max", latency.max),
-            ]
-            lines.append(
-                ("latency", parts.map { "\($0.0) \(number($0.1, decimals: 0))" }.joined(separator: "  ") + "  µs"))
+            lines.append(("latency", percentiles(latency)))
         }
+        lines += scenarioLines(report)
         if let memory = report.memory {
             let each = number(memory.residentBytesPerConnection, decimals: 0)
             let share = number(memory.proportionalBytesPerConnection, decimals: 0)
@@ -36,7 +37,8 @@ enum ReportTable {
             let moments = [memory.beforeBytes, memory.connectedBytes, memory.endBytes].map { "\($0 / 1_024)" }
             lines.append(("", "\(moments.joined(separator: " → ")) KiB before, connected, at the end"))
         }
-        lines.append(("lost", "\(report.lost), doubled \(report.doubled), reordered \(report.reordered)"))
+        lines.append(
+            ("lost", "\(report.lost), doubled \(report.doubled), reordered \(report.reordered), late \(report.late)"))
         lines += faults(report)
         let width = lines.map(\.0.count).max() ?? 0
         return lines.map { "\($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }.joined(
@@ -46,7 +48,7 @@ enum ReportTable {
     private static func faults(_ report: BenchReport) -> [(String, String)] {
         var lines: [(String, String)] = []
         let counts: [(String, Int)] = [
-            ("not connected", report.connectFailures), ("not subscribed", report.unsubscribed),
+            ("not connected", report.connectFailures + report.unopened), ("not subscribed", report.unsubscribed),
             ("disconnected", Int(report.disconnected)), ("invalid frames", Int(report.invalidFrames)),
             ("foreign", Int(report.foreign)), ("held back", Int(report.heldBack)),
         ]
@@ -58,7 +60,7 @@ enum ReportTable {
     }
 
     /// A number with a fixed count of decimals.
-    private static func number(_ value: Double, decimals: Int) -> String {
+    static func number(_ value: Double, decimals: Int) -> String {
         var scale = 1.0
         for _ in 0..<decimals { scale *= 10 }
         let scaled = (value * scale).rounded()
