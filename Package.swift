@@ -116,11 +116,12 @@ let package = Package(
         tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend"]),
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
+        tests("Admin", ["ClarionAdmin"]),
         tests("Server", ["ClarionServer", "ClarionSettings", "ClarionLog"]),
         tests(
             "App",
             [
-                "clarion", "ClarionSettings",
+                "clarion", "ClarionAdmin", "ClarionSettings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("WSBench", ["WSBenchCore", "CBench"]),
