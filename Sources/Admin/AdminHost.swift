@@ -30,6 +30,9 @@ public protocol AdminHost: Sendable {
     /// The message that subscribers of a channel get for an event.
     func message(space: UInt16, channel: String, event: String, data: String) -> [UInt8]
 
+    /// Whether a channel keeps its last message for newcomers.
+    func keepsLast(space: UInt16, channel: String) -> Bool
+
     /// Why a channel's name cannot be published to; nil when it can.
     func fault(ofChannel channel: String) -> String?
 

@@ -70,6 +70,7 @@ extension AdminService {
         let event = request["event"]?.text ?? "message"
         let text = host.message(space: space, channel: channel, event: event, data: data)
         let name = Array(channel.utf8)
+        let keeps = host.keepsLast(space: space, channel: channel)
         askAll { core in
             core.homeSubscriptionCount(space: space, named: name)
         } done: { [node] counts in
@@ -79,7 +80,7 @@ extension AdminService {
                         guard let nameBase = name.baseAddress, let textBase = text.baseAddress else { return }
                         core.publish(
                             space: space, name: unsafe ByteView(base: nameBase, count: name.count),
-                            text: unsafe ByteView(base: textBase, count: text.count))
+                            text: unsafe ByteView(base: textBase, count: text.count), keeps: keeps)
                     }
                 }
                 answer(["published": true, "subscriptions": .integer(counts.reduce(0, +))])

@@ -86,7 +86,7 @@ extension Core {
         let waiting = unsafe Int(connection.pointee.outboxEnd - connection.pointee.outboxStart)
         // One large roster may be more than an outbox else holds, as long as there is memory for it.
         if waiting > limits.outboxBytesMax || pool.outstandingBytes + frame.byteCount > limits.blockBytesMax {
-            return cutOff(mail.excludedSlot, reason: .outboxFull)
+            return closeWithFarewell(mail.excludedSlot, reason: .outboxFull)
         }
         counters.messagesOut += 1
         enqueue(mail.excludedSlot, frame.view)

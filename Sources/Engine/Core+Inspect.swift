@@ -108,10 +108,13 @@ extension Core {
     }
 
     /// Publishes a text that no connection sent, in the order in which this worker does so.
-    public func publish(space: UInt16, name: ByteView, text: ByteView, excluding excluded: UInt64? = nil) {
+    /// `keeps`: its home keeps it for newcomers.
+    public func publish(
+        space: UInt16, name: ByteView, text: ByteView, excluding excluded: UInt64? = nil, keeps: Bool = false
+    ) {
         counters.publishes += 1
         let frame = makeFrame(space: space, name: name, text: text)
-        let item = HeldPublish(frame: frame, excluded: excluded ?? SocketNumber.limit)
+        let item = HeldPublish(frame: frame, excluded: excluded ?? SocketNumber.limit, keeps: keeps)
         _ = submit(item, to: home(ofHash: frame.hash))
     }
 

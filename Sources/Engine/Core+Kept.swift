@@ -110,7 +110,7 @@ extension Core {
         guard let slot = findHome(space: space, name: name, hash: hash(space: space, name: name)),
             let frame = keptFrame(slot), let extras = homeExtras[slot]
         else { return false }
-        let payload = frame.view.slice(from: FrameWriter.headerCount(ofFrame: frame.bytes))
+        let payload = unsafe frame.view.slice(from: FrameWriter.headerCount(ofFrame: frame.bytes))
         let age = Int((nowTick &- extras.keptTick) / Clock.ticksPerSecond)
         body(payload, max(limits.keptSeconds - age, 0))
         return true

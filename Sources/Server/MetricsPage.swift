@@ -170,7 +170,7 @@ final class MetricsPage: Sendable {
         ("members", "gauge", "Members of presence channels that the worker keeps.", { $0.core.members }),
         ("kept_messages", "gauge", "Last messages of cache channels that the worker keeps.", { $0.core.keptMessages }),
         ("kept_bytes", "gauge", "Bytes of these messages.", { $0.core.keptBytes }),
-        ("kept_evicted", "counter", "Last messages that had to go before their time.", { $0.core.keptEvicted }),
+        ("kept_evicted_total", "counter", "Last messages that had to go before their time.", { $0.core.keptEvicted }),
         (
             "block_bytes", "gauge", "Memory of logs, waiting replies and messages being put together.",
             { $0.core.blockBytes }

@@ -53,6 +53,10 @@ final class NodeAdmin: AdminHost {
         return isRaw ? Array(data.utf8) : RealtimeByHand.envelope(channel: channel, message: data)
     }
 
+    func keepsLast(space: UInt16, channel: String) -> Bool {
+        space != AdminNames.realtimeSpace && PusherByHand.keepsLast(channel)
+    }
+
     func fault(ofChannel channel: String) -> String? {
         PusherByHand.isChannelName(channel) ? nil : "\(channel) is no name of a channel"
     }

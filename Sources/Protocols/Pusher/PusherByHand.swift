@@ -23,6 +23,9 @@ public enum PusherByHand {
         }
     }
 
+    /// Whether the channel of this name keeps its last event for newcomers.
+    public static func keepsLast(_ name: String) -> Bool { Array(name.utf8).withView { ChannelKind($0).isCached } }
+
     /// What the subscribers of `channel` receive for an event: `data` is a text, as the protocol has it.
     public static func message(channel: String, event: String, data: String) -> [UInt8] {
         var buffer = ByteBuffer()

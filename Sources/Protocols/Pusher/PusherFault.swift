@@ -38,7 +38,6 @@ struct PusherFault: Sendable {
     static let unauthorized = PusherFault(4009, "Connection is unauthorized")
     static let notMember = PusherFault(4009, "The client is not a member of the specified channel.")
     static let namelessMember = PusherFault(4009, "Presence channels need channel_data with a user_id")
-    static let kicked = PusherFault(4009, "You got disconnected by the app")
     static let usersOff = PusherFault(4009, "The application does not have users enabled.")
     static let notSignedIn = PusherFault(4009, "Connection not authorized.")
     static let anotherUser = PusherFault(4009, "The connection is signed in as another user.")

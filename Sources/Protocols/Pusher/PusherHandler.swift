@@ -140,9 +140,7 @@ public final class PusherHandler: MessageHandler {
         case .pongTimeout:
             fail(.noPong, peer)
             return PusherFault.noPong.farewell
-        case .kicked:
-            fail(.kicked, peer)
-            return PusherFault.kicked.farewell
+        case .kicked: return Farewell(4009, "You got disconnected by the app")
         case .idle: return PusherFault.inactive.farewell
         case .slowConsumer, .outboxFull, .nodeFull: return PusherFault.overCapacity.farewell
         case .originRefused: return PusherFault.unauthorized.farewell
