@@ -43,7 +43,7 @@ import Testing
         for row in SettingTable.node + SettingTable.limits {
             for candidate in [
                 "true", "false", "7", "1024", "2048", "131072", "2097152", "33554432", "epoll", "envelope", "debug",
-                "json", "skip", "https://x",
+                "json", "skip", "https://x", "/x",
             ] {
                 var settings = Settings()
                 if row.assign(.text(candidate), &settings), settings != Settings() {
@@ -56,7 +56,7 @@ import Testing
                 }
             }
         }
-        #expect(seen.count == SettingTable.node.count + SettingTable.limits.count)
+        #expect(seen == Set((SettingTable.node + SettingTable.limits).map { $0.key }))
     }
 }
 
