@@ -4,7 +4,7 @@ import Synchronization
 /// Who joins and leaves the presence channels of one loop.
 ///
 /// In each channel one thing happens at a time: a member leaves; when another has been told of it, one joins; when that
-/// is confirmed, the next may leave. So it is known who must be told of what. A member's name is a marker whose
+/// is confirmed and everybody has been told, the next may leave. So it is known who must be told of what. A member's name is a marker whose
 /// sequence is the number of its arrival, so notices of arrivals are checked like messages of a fan-out.
 struct PresenceTurns {
     /// What a channel waits for.
@@ -23,9 +23,13 @@ struct PresenceTurns {
         var nextJoin = 0
         var nextLeave = 0
         var inside = 0
-        /// Notices that are still to come.
+        /// Notices that are still to come, and when the latest change began that causes some.
         var missing = 0
+        var changedAt: UInt64 = 0
     }
+
+    /// Notices that have not come after so long are lost, and not waited for any more.
+    static let noticeNanosecondsMax: UInt64 = 3_000_000_000
 
     let members: Int
     /// The first channel of the loop.
@@ -43,15 +47,26 @@ struct PresenceTurns {
     }
 
     /// Notices that are still to come, over all channels.
-    var missing: Int { channels.reduce(0) { $0 + max(0, $1.missing) } }
+    var missing: Int { channels.reduce(0) { $0 + $1.missing } }
+
+    /// Whether all members are in and have been told of everything, so that one may leave. A channel that waits in
+    /// vain goes on after a while.
+    mutating func isQuiet(_ place: Int, now: UInt64) -> Bool {
+        let isOverdue = now > channels[place].changedAt + Self.noticeNanosecondsMax
+        if isOverdue, channels[place].stage != .joining {
+            channels[place].missing = 0
+            channels[place].stage = .none
+        }
+        return channels[place].stage == .none && channels[place].missing == 0 && channels[place].inside == members
+    }
 
     mutating func sawAdded(channel: Int, _ board: LoopBoard) {
-        channels[channel - first].missing -= 1
+        channels[channel - first].missing = max(0, channels[channel - first].missing - 1)
         board.add(.added)
     }
 
     mutating func sawRemoved(channel: Int, _ board: LoopBoard) {
-        channels[channel - first].missing -= 1
+        channels[channel - first].missing = max(0, channels[channel - first].missing - 1)
         board.add(.removed)
         if channels[channel - first].stage == .leaving { channels[channel - first].stage = .none }
     }
@@ -133,6 +148,7 @@ extension BenchLoop {
         presence.channels[place].nextJoin += 1
         presence.channels[place].stage = .joining
         presence.channels[place].missing += others
+        presence.channels[place].changedAt = now
         mine.add(.addedExpected, UInt64(others))
         mine.add(.joined)
         unsafe subscribers[index].stage = .subscribed
@@ -146,9 +162,7 @@ extension BenchLoop {
     }
 
     private mutating func leave(_ place: Int) {
-        guard presence.channels[place].stage == .none, presence.channels[place].inside == presence.members else {
-            return
-        }
+        guard presence.isQuiet(place, now: board.now) else { return }
         let index = member(place, presence.channels[place].nextLeave)
         presence.channels[place].nextLeave += 1
         guard unsafe subscribers[index].isReady else { return }
@@ -160,6 +174,7 @@ extension BenchLoop {
         presence.channels[place].nextJoin = presence.channels[place].nextLeave - 1
         presence.channels[place].stage = others > 0 ? .leaving : .none
         presence.channels[place].missing += others
+        presence.channels[place].changedAt = board.now
         mine.add(.removedExpected, UInt64(others))
         mine.add(.left)
         let text = plan.dialect.unsubscription(channel: plan.channelName(presence.first + place)) ?? ""
