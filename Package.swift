@@ -52,6 +52,7 @@ let package = Package(
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
         shim("CBench", links: ["crypto"]),
+        shim("CBenchReport", links: ["z"]),
 
         floor("ClarionLog", "Sources/Log"),
         floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
@@ -88,6 +89,10 @@ let package = Package(
         floor(
             "WSBenchCore", "Tools/wsbench/Core",
             ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+        // What becomes of a result: the table, JSON, a log of histograms, a page, a comparison.
+        .target(
+            name: "WSBenchReport", dependencies: ["CBench", "CBenchReport"], path: "Tools/wsbench/Report",
+            resources: [.embedInCode("Page")], swiftSettings: strict),
         .executableTarget(
             name: "wsbench",
             dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -124,5 +129,6 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("WSBench", ["WSBenchCore", "CBench"]),
+        tests("WSBenchReport", ["WSBenchReport", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     ]
 )
