@@ -99,7 +99,7 @@ import Testing
         }
         let seconds: UInt64 = 1_000_000_000
         let plain = try written(.auto) { display in
-            for second in 0...6 { display.show(moment, now: 100 * seconds + UInt64(second) * seconds) }
+            for second in 0...6 { display.show(moment, now: .max / 2 + UInt64(second) * seconds) }
             display.clear()
         }
         #expect(plain == "wsbench: \(text)\nwsbench: \(text)\n")
@@ -115,12 +115,13 @@ import Testing
 
     @Test func theEnvironment() {
         let here = EnvironmentProbe.collect(
-            arguments: ["wsbench", "--secret", "s3", "--app-key=k", "--rate", "5"], host: nil, port: 0, processes: [])
+            arguments: ["wsbench", "--secret", "s3", "--app-key=k", "--rate", "5"])
         #expect(here.command == ["wsbench", "--secret", "***", "--app-key=***", "--rate", "5"])
         #expect(!here.kernel.isEmpty && here.processorsOnline > 0 && here.processorsUsable > 0)
         #expect((here.memoryBytes ?? 0) > 0 && (here.descriptorsHard ?? 0) > 0)
         #expect(here.startedAt.hasSuffix("Z") && here.startedAtSeconds > 1.7e9)
         #expect(here.server == nil)
+        #expect(ServerProbe.ask(host: "127.0.0.1", port: 1, processes: []) == nil)
         #expect(EnvironmentProbe.processors(inList: "0-3,8") == 5)
         #expect(EnvironmentProbe.quota(inCPUMax: "150000 100000") == 1.5)
         #expect(EnvironmentProbe.quota(inCPUMax: "max 100000") == nil)

@@ -10,13 +10,8 @@ public enum EnvironmentProbe {
     private static let fileBytesMax = 65_536
 
     /// The environment of this process now.
-    /// - Parameters:
-    ///   - arguments: the command line, the program first.
-    ///   - url: the server's address, asked over plain HTTP for its name and version.
-    ///   - processes: the server's processes, where they are known.
-    public static func collect(
-        arguments: [String], host: String?, port: UInt16, processes: [Int32]
-    ) -> RunEnvironment {
+    /// - Parameter arguments: the command line, the program first.
+    public static func collect(arguments: [String]) -> RunEnvironment {
         var found = RunEnvironment()
         let now = Date()
         found.startedAt = now.formatted(.iso8601)
@@ -48,10 +43,6 @@ public enum EnvironmentProbe {
         }
         found.listenBacklogMax = read("/proc/sys/net/core/somaxconn").flatMap { Int($0) }
         found.loadBefore = read("/proc/loadavg").flatMap { $0.split(separator: " ").first.flatMap { Double($0) } }
-        var server = host.map { ServerProbe.ask(host: $0, port: port) } ?? ServerIdentity()
-        server.processes = processes
-        server.program = processes.first.flatMap { read("/proc/\($0)/comm") }
-        found.server = server.isEmpty ? nil : server
         return found
     }
 
@@ -117,7 +108,7 @@ public enum EnvironmentProbe {
         return String(start.reversed().drop { $0.isWhitespace }.reversed())
     }
 
-    private static func read(_ path: String) -> String? {
+    static func read(_ path: String) -> String? {
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: fileBytesMax) { buffer, count in
             count = max(0, Int(unsafe cbench_read_file(path, buffer.baseAddress, fileBytesMax)))
         }

@@ -71,7 +71,7 @@ public struct ProgressDisplay: Sendable {
     private let descriptor: Int32
     private let style: Style
     /// When something was shown last, and in which phase.
-    private var writtenAt: UInt64 = 0
+    private var writtenAt: UInt64
     private var writtenPhase = ""
     /// Whether something stands in the line that must be erased.
     private var isDrawn = false
@@ -84,16 +84,17 @@ public struct ProgressDisplay: Sendable {
     public init(style: Style, descriptor: Int32 = 2) {
         self.descriptor = descriptor
         self.style = style == .auto ? (isatty(descriptor) == 1 ? .line : .plain) : style
+        writtenAt = cbench_now()
     }
 
-    /// Whether it is time to show something: a new phase always is.
+    /// Whether it is time to show something. On a terminal a new phase always is; in a log a short run leaves nothing.
     public func isDue(phase: String) -> Bool { isDue(phase: phase, now: cbench_now()) }
 
     private func isDue(phase: String, now: UInt64) -> Bool {
         switch style {
         case .off, .auto: false
         case .line: phase != writtenPhase || now >= writtenAt + Self.lineEveryNanoseconds
-        case .plain: phase != writtenPhase || now >= writtenAt + Self.plainEveryNanoseconds
+        case .plain: now >= writtenAt + Self.plainEveryNanoseconds
         }
     }
 

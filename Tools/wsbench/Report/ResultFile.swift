@@ -14,11 +14,33 @@ public enum ResultFile {
     /// One result as JSON, keys in order, without a line end at the end.
     /// - Parameter isOneLine: for files with a result a line.
     public static func json(_ result: RunResult, isOneLine: Bool = false) throws -> Data {
+        try encoder(isOneLine: isOneLine).encode(result)
+    }
+
+    /// The same with a report of the run's own under the key `report`, which readers of results pass over.
+    static func json(_ result: RunResult, report: (any Encodable & Sendable)?, isOneLine: Bool) throws -> Data {
+        guard let report else { return try json(result, isOneLine: isOneLine) }
+        return try encoder(isOneLine: isOneLine).encode(ReportedResult(result: result, report: report))
+    }
+
+    private struct ReportedResult: Encodable {
+        var result: RunResult
+        var report: any Encodable
+
+        private enum Key: CodingKey { case report }
+
+        func encode(to encoder: any Encoder) throws {
+            try result.encode(to: encoder)
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(report, forKey: .report)
+        }
+    }
+
+    private static func encoder(isOneLine: Bool) -> JSONEncoder {
         let encoder = JSONEncoder()
-        encoder.outputFormatting =
-            isOneLine
-            ? [.sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        return try encoder.encode(result)
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        if !isOneLine { encoder.outputFormatting.insert(.prettyPrinted) }
+        return encoder
     }
 
     /// The results in a file.

@@ -36,10 +36,11 @@ public struct ResultWriter: Sendable {
     }
 
     /// Writes everything that was asked for.
-    public func write(_ result: RunResult) throws {
+    /// - Parameter report: what the run says in its own words; it goes into the JSON under the key `report`.
+    public func write(_ result: RunResult, report: (any Encodable & Sendable)? = nil) throws {
         if let json {
             let isOneLine = appendsJSON && json != "-"
-            let text = try ResultFile.json(result, isOneLine: isOneLine) + [UInt8(ascii: "\n")]
+            let text = try ResultFile.json(result, report: report, isOneLine: isOneLine) + [UInt8(ascii: "\n")]
             try Self.write(text, to: json, appends: isOneLine)
         }
         if let hlog { try Self.write(Data(HistogramLog.text(result).utf8), to: hlog, appends: false) }

@@ -2,14 +2,20 @@ import CBench
 import Glibc
 
 /// Asks a server over HTTP what it is: clarion tells on `/metrics`, most others in the header `Server`.
-enum ServerProbe {
+public enum ServerProbe {
     private static let milliseconds: Int32 = 1_000
     private static let answerBytesMax = 1 << 20
 
-    /// What it says; nothing when it does not answer in time.
-    static func ask(host: String, port: UInt16) -> ServerIdentity {
+    /// What it says over plain HTTP; nil when it does not answer in time and its processes are not known either.
+    public static func ask(host: String, port: UInt16, processes: [Int32]) -> ServerIdentity? {
+        var found = get("/metrics", host: host, port: port).map(identity) ?? ServerIdentity()
+        found.processes = processes
+        found.program = processes.first.flatMap { EnvironmentProbe.read("/proc/\($0)/comm") }
+        return found.isEmpty ? nil : found
+    }
+
+    private static func identity(_ answer: String) -> ServerIdentity {
         var found = ServerIdentity()
-        guard let answer = get("/metrics", host: host, port: port) else { return found }
         if let name = header("server", in: answer) { found.name = name }
         if let labels = labels(of: "clarion_info", in: answer) {
             found.name = "clarion"
