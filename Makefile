@@ -10,7 +10,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 
 .PHONY: run build release setup test unit behaviour lint format docs bench bench-check bench-accept bench-floors \
-  bench-peers profile fuzz asan tsan conformance clean help
+  bench-peers profile soak fuzz asan tsan conformance clean help
 
 run: setup ## Install what is missing, build, and start a node on 127.0.0.1:8080
 	$(SWIFT) build $(RELEASE_FLAGS) --product clarion
@@ -64,6 +64,9 @@ bench-floors: ## Time the parts of each floor
 
 profile: release ## Record where a node under load spends its time: flame graph and table
 	Tools/profile $(ARGS)
+
+soak: release ## Load a node for SOAK_MINUTES (60) and see whether it stays flat
+	Tools/soak
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) Tools/run-tests fuzz

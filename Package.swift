@@ -52,6 +52,7 @@ let package = Package(
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
         shim("CBench", links: ["crypto"]),
+        shim("CBenchReport", links: ["z"]),
 
         floor("ClarionLog", "Sources/Log"),
         floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
@@ -86,11 +87,16 @@ let package = Package(
             path: "Sources/App", swiftSettings: strict),
         // The load generator shares no code with the server it judges: its own frames, its own loop, its own C shim.
         floor(
-            "WSBenchCore", "Tools/wsbench/Core",
-            ["CBench", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+            "WSBenchCore", "Tools/wsbench/Core", ["CBench", "WSBenchReport"]),
+        // What becomes of a result: the table, JSON, a log of histograms, a page, a comparison.
+        .target(
+            name: "WSBenchReport", dependencies: ["CBench", "CBenchReport"], path: "Tools/wsbench/Report",
+            resources: [.embedInCode("Page")], swiftSettings: strict),
         .executableTarget(
             name: "wsbench",
-            dependencies: ["WSBenchCore", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "WSBenchCore", "WSBenchReport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Tools/wsbench/Main", swiftSettings: strict),
 
         // What benchmarks run, and the program that counts their instructions and allocations.
@@ -125,5 +131,6 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("WSBench", ["WSBenchCore", "CBench"]),
+        tests("WSBenchReport", ["WSBenchReport", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     ]
 )

@@ -34,9 +34,10 @@ def measure(node: Node, command: str, *arguments: str, descriptors: int | None =
     """A run whose deliveries are right. On a busy machine the numbers may be refused as wsbench's own; that is right, too."""
     application = [] if command == "mix" else ["--app-id", APP_ID, "--app-key", APP_KEY, "--app-secret", APP_SECRET]
     run = wsbench(command, *arguments, *application, "--url", f"ws://127.0.0.1:{node.port}", "--server-pid", str(node.process.pid),
-                  "--json", descriptors=descriptors)
+                  "--json", "-", descriptors=descriptors)
     assert run.returncode in (GOOD, REFUSED), f"{run.returncode}\n{run.stderr}\n{run.stdout[:2000]}"
-    report = json.loads(run.stdout)
+    result = json.loads(run.stdout)
+    report = result["report"] | {"intervals": result["intervals"]}
     assert run.returncode == GOOD or "wsbench: refused: " in run.stderr
     for part in [report, *report["parts"]]:
         assert part["lost"] == part["doubled"] == part["reordered"] == part["disconnected"] == 0
@@ -91,7 +92,7 @@ def test_slow(node: Node) -> None:
 def test_idle(node: Node) -> None:
     report = measure(node, "idle", "--connections", "30", "--settle", "0.1", "--duration", "1.2")
     assert report["memory"]["connectedBytes"] > 0
-    assert any("serverResidentBytes" in sample and sample["serverDescriptors"] > 0 for sample in report["samples"])
+    assert any("serverResidentBytes" in each and each["serverDescriptors"] > 0 for each in report["intervals"])
 
 
 def test_ramp(node: Node) -> None:
@@ -128,8 +129,8 @@ def test_probe_and_mix(node: Node, tmp_path: Path) -> None:
 @pytest.mark.variants([Variant("uring", 1)])
 def test_find_max(node: Node) -> None:
     run = wsbench("fanout", "--find-max", "--slo", "p50=500ms", "--rate", "100", "--precision", "100", "--url", f"ws://127.0.0.1:{node.port}",
-                  "--json", "--size", "60", "--connections", "5", "--duration", "0.3", "--warmup", "0.1")
-    report = json.loads(run.stdout)
+                  "--json", "-", "--size", "60", "--connections", "5", "--duration", "0.3", "--warmup", "0.1")
+    report = json.loads(run.stdout)["report"]
     assert len(report["maximum"]["steps"]) > 1
     assert run.returncode in (GOOD, FAULTS, REFUSED) and ("rate" in report["maximum"] or run.returncode != GOOD)
 
@@ -185,9 +186,9 @@ def test_a_server_that_speaks_otherwise(node: Node) -> None:
 @pytest.mark.settings(BASE)
 def test_clients_may_not_publish(node: Node) -> None:
     """The node answers subscriptions, but no message comes: said with a remedy, and not a result."""
-    run = wsbench("fanout", "--connections", "3", "--url", f"ws://127.0.0.1:{node.port}", "--json")
+    run = wsbench("fanout", "--connections", "3", "--url", f"ws://127.0.0.1:{node.port}", "--json", "-")
     assert run.returncode == FAULTS
-    report = json.loads(run.stdout)
+    report = json.loads(run.stdout)["report"]
     assert report["unsubscribed"] == 3 and "--realtime-publish" in report["failure"]
 
 

@@ -107,7 +107,8 @@ class Bench:
         url = ["--url", f"ws://127.0.0.1:{self.port}{shape.path()}"]
         if shape.kind == "idle":
             times = []
-        return [str(RELEASE / "wsbench"), *shape.wsbench(rate), *url, *place, "--json", *times, *busy]
+        return [str(RELEASE / "wsbench"), *shape.wsbench(rate), *url, *place, "--json", "-", "--progress", "off",
+                *times, *busy]
 
     def drive(self, shape, server, process, rate):
         options = self.options
@@ -122,6 +123,7 @@ class Bench:
             return self.fail(shape, server, f"{name} did not end")
         try:
             report = json.loads(run.stdout)
+            report = report.get("report", report)
         except json.JSONDecodeError:
             return self.fail(shape, server, "no result")
         faults = {key: report.get(key) for key in FAULTS if report.get(key)}

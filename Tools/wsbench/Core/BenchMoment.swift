@@ -32,6 +32,7 @@ struct BenchSampler {
     private var delivered: UInt64 = 0
     private var published: UInt64 = 0
     private var counts: [UInt64]
+    private var serviceCounts: [UInt64]
     private var serverCPU: UInt64?
     private var ownCPU: UInt64
     private var number = 0
@@ -41,20 +42,24 @@ struct BenchSampler {
         self.probe = probe
         time = cbench_now()
         counts = [UInt64](repeating: 0, count: LatencyCounts.classCount)
+        serviceCounts = counts
         serverCPU = probe.cpuNanoseconds()
         ownCPU = cbench_own_cpu()
     }
 
-    /// True when it was time.
-    mutating func take(phase: String) -> Bool {
+    /// True when it was time. The last sample takes what came since the one before it.
+    @discardableResult
+    mutating func take(phase: String, isLast: Bool = false) -> Bool {
         let now = cbench_now()
-        guard now - time >= BenchRun.sampleNanoseconds else { return false }
+        guard now - time >= BenchRun.sampleNanoseconds || isLast && now > time else { return false }
         let seconds = Double(now - time) / 1e9
         let board = part.board
         let nowDelivered = board.total(.delivered)
         let nowPublished = part.publishedTotal
         let nowCounts = board.counts(.latency)
         let interval = LatencyDistribution(from: counts, to: nowCounts)
+        let nowService = board.counts(.service)
+        let service = LatencyDistribution(from: serviceCounts, to: nowService)
         let nowServer = probe.cpuNanoseconds()
         let nowOwn = cbench_own_cpu() + part.childrenCPU
         let looksAtServer = number % Self.serverEvery == 0
@@ -72,11 +77,13 @@ struct BenchSampler {
                 p99: Double(interval.nanoseconds(atPercentile: 99)) / 1e3, errors: part.errors,
                 serverCPUShare: share(serverCPU, nowServer), ownCPUShare: share(ownCPU, nowOwn) ?? 0,
                 serverResidentBytes: looksAtServer ? probe.residentBytes() : nil,
-                serverDescriptors: looksAtServer ? probe.descriptors() : nil))
+                serverDescriptors: looksAtServer ? probe.descriptors() : nil,
+                latency: interval.total > 0 ? interval : nil, service: service.total > 0 ? service : nil))
         time = now
         delivered = nowDelivered
         published = nowPublished
         counts = nowCounts
+        serviceCounts = nowService
         serverCPU = nowServer
         ownCPU = nowOwn
         number += 1

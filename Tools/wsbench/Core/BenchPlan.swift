@@ -1,3 +1,5 @@
+public import WSBenchReport
+
 /// What is measured.
 public enum BenchShape: String, Sendable, Codable, CaseIterable {
     /// One publisher, many subscribers.
@@ -104,8 +106,8 @@ public struct BenchPlan: Sendable {
     public var seed: UInt64 = 1
     /// Processes of the server whose CPU time and memory are read.
     public var serverProcesses: [Int32] = []
-    /// Whether a live line is shown on standard error.
-    public var showsProgress = false
+    /// How progress is shown on standard error.
+    public var progress = ProgressDisplay.Style.off
     /// HTTP connections that publish; each has a channel of its own, since only so is there an order to check.
     public var publishers = 1
     /// Subscriptions ended a second, each begun again later; for presence, members that leave a second.

@@ -6,8 +6,11 @@ public struct BenchReport: Codable, Sendable {
         public var count: UInt64
         /// Percentiles and the maximum.
         public var p50, p90, p99, p999, max: Double
-        /// The whole distribution, from which the percentiles were read.
-        public var distribution: LatencyDistribution
+        /// The whole distribution, from which the percentiles were read. It is not written with them: a result has it
+        /// as a histogram.
+        public var distribution = LatencyDistribution()
+
+        private enum CodingKeys: String, CodingKey { case count, p50, p90, p99, p999, max }
     }
 
     /// What was seen at one moment of a run, over the interval since the sample before it.
@@ -33,6 +36,9 @@ public struct BenchReport: Codable, Sendable {
         /// Resident bytes and open descriptors of the server now.
         public var serverResidentBytes: Int64?
         public var serverDescriptors: Int?
+        /// Latencies of measured messages that came in the interval, from the intended send time and from the real one.
+        public var latency: LatencyDistribution?
+        public var service: LatencyDistribution?
     }
 
     /// How wsbench itself did. Past the bounds of `SelfCheck` a result is refused.
@@ -51,6 +57,8 @@ public struct BenchReport: Codable, Sendable {
     public struct Storm: Codable, Sendable {
         /// Connections dropped, and those that came back before the run ended.
         public var dropped: Int = 0
+        /// When, in seconds since the first connection was opened.
+        public var atSeconds: Double?
         public var returned: Int = 0
         /// Attempts that failed on the way.
         public var failedAttempts: UInt64 = 0

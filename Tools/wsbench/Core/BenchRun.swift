@@ -1,5 +1,6 @@
 import CBench
 import Glibc
+import WSBenchReport
 
 /// Carries out a plan: connects, subscribes, starts the loops, watches the clock, and sums up. Several plans are
 /// carried out at the same time, each with connections and numbers of its own.
@@ -18,7 +19,7 @@ public struct BenchRun {
     static let sampleNanoseconds: UInt64 = 500_000_000
 
     let probe: ProcessProbe
-    let progress: ProgressLine
+    private var progress: ProgressDisplay
     private(set) var parts: [BenchPart] = []
     private let plans: [BenchPlan]
     private var samplers: [BenchSampler] = []
@@ -38,7 +39,7 @@ public struct BenchRun {
         }
         self.plans = plans
         probe = ProcessProbe(processes: first.serverProcesses)
-        progress = ProgressLine(isOn: first.showsProgress)
+        progress = ProgressDisplay(style: first.progress)
     }
 
     /// Carries the plan out. Blocks for as long as it takes.
@@ -62,6 +63,7 @@ public struct BenchRun {
         let connected = probe.memory()
         if isReady { work(&self) }
         for part in parts { part.stop() }
+        for index in samplers.indices { samplers[index].take(phase: "draining", isLast: true) }
         health?.stop()
         progress.clear()
         for part in parts { sumUp(part) }
@@ -85,6 +87,7 @@ public struct BenchRun {
         let slowestRamp = plans.map(\.connectRate).filter { $0 > 0 }.min() ?? .infinity
         let deadline =
             cbench_now() + Self.subscribeNanosecondsMin + UInt64(connections) * 1_000_000 + UInt64(ramp * 1e9)
+        let start = cbench_now()
         var progressAt = cbench_now()
         var latest: UInt64 = 0
         while true {
@@ -102,9 +105,8 @@ public struct BenchRun {
                 return false
             }
             take(phase: "connecting")
-            let alive = parts.reduce(0) { $0 + $1.board.total(.alive) }
-            let ready = parts.reduce(0) { $0 + $1.board.total(.ready) }
-            progress.show("connected \(alive) of \(connections), subscribed \(ready)")
+            let isOpen = parts.allSatisfy { $0.board.total(.alive) >= UInt64($0.plan.connections) }
+            show(isOpen ? "subscribing" : "connecting", since: start)
             usleep(2_000)
         }
     }
@@ -115,7 +117,7 @@ public struct BenchRun {
         if plans[0].shape == .idle {
             for part in parts { part.board.enter(.draining) }
             let start = BenchMoment(parts, probe)
-            idle(for: plans[0].durationNanoseconds, saying: "idle")
+            idle(for: plans[0].durationNanoseconds, saying: "measuring")
             return book(from: start, to: BenchMoment(parts, probe))
         }
         for part in parts { part.board.enter(.running) }
@@ -168,7 +170,7 @@ public struct BenchRun {
         let end = cbench_now() + duration
         while cbench_now() < end {
             take(phase: what)
-            progress.show("\(what), \(parts.reduce(0) { $0 + $1.board.total(.alive) }) connections")
+            show(what, since: end - duration, of: duration)
             usleep(UInt32(min(200_000_000, end - min(end, cbench_now())) / 1_000 + 1))
         }
     }
@@ -193,9 +195,8 @@ public struct BenchRun {
                 parts[0].report.stalled = true
                 return false
             }
-            if take(phase: what), progress.isOn, let sample = parts[0].report.samples.last {
-                progress.show("\(what): \(Self.liveLine(sample))")
-            }
+            take(phase: what)
+            show(what, since: end - duration, of: duration)
         }
     }
 
@@ -223,9 +224,21 @@ public struct BenchRun {
         return isTaken
     }
 
-    static func liveLine(_ sample: BenchReport.Sample) -> String {
-        "\(Int(sample.deliveredPerSecond)) deliveries/s, \(sample.connections) connections, "
-            + "p50 \(Int(sample.p50)) µs, p99 \(Int(sample.p99)) µs, \(sample.errors) errors"
+    /// Shows where the run stands, if it is time for that.
+    private mutating func show(_ phase: String, since start: UInt64, of total: UInt64? = nil) {
+        guard progress.isDue(phase: phase) else { return }
+        let samples = parts.compactMap(\.report.samples.last)
+        let rate = samples.reduce(0) { $0 + $1.deliveredPerSecond }
+        // The parts of a mix have latencies of their own; the line shows the worst.
+        let worst = samples.max { $0.p99 < $1.p99 }.flatMap { $0.p99 > 0 ? $0 : nil }
+        let now = cbench_now()
+        progress.show(
+            ProgressMoment(
+                phase: phase, elapsedSeconds: Double(now - min(now, start)) / 1e9,
+                totalSeconds: total.map { Double($0) / 1e9 }, deliveredPerSecond: rate > 0 ? rate : nil,
+                connections: parts.reduce(0) { $0 + Int($1.board.total(.alive)) },
+                connectionsWanted: plans.reduce(0) { $0 + $1.connections }, p50: worst?.p50, p99: worst?.p99,
+                errors: parts.reduce(0) { $0 + $1.errors }))
     }
 
     /// Lets what is in flight arrive. False when some of it does not.

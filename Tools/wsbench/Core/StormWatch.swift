@@ -60,6 +60,7 @@ struct StormWatch {
             let board = storm.part.board
             var report = BenchReport.Storm()
             report.dropped = Int(board.total(.dropped))
+            report.atSeconds = Double(storm.startedAt) / 1e9
             let missing = Int(storm.readyBefore) - Int(board.total(.ready))
             report.returned = report.dropped - max(0, min(report.dropped, missing))
             report.failedAttempts = board.total(.failedAttempts)

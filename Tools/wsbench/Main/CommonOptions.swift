@@ -1,6 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
-import Glibc
 import WSBenchCore
 
 /// What all commands have in common but the scenario file.
@@ -77,44 +75,8 @@ struct CommonOptions: ParsableArguments {
         plan.seed = seed
         plan.lateNanoseconds = try nanoseconds(late / 1e3, "--late")
         plan.serverProcesses = serverProcesses
-        plan.showsProgress = isatty(2) == 1
+        plan.progress = output.progress
         return plan
-    }
-}
-
-/// How the result is shown.
-struct OutputOptions: ParsableArguments {
-    @Flag(help: "Print the result as JSON.")
-    var json = false
-
-    /// Carries plans out, prints the result, and ends with the status that it calls for.
-    func carryOut(_ plans: [BenchPlan], search: FindMax? = nil) throws {
-        let report: BenchReport
-        do throws(BenchPlanError) {
-            var run = try BenchRun(plans: plans)
-            report = if let search { try run.findMax(search) } else { try run.run() }
-        } catch {
-            say(error.description)
-            throw Status.impossible
-        }
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
-        } else {
-            print(ReportTable.text(report))
-        }
-        for part in [report] + report.parts {
-            for sentence in part.caveats { say("note: \(sentence)") }
-            for sentence in part.refusals { say("refused: \(sentence)") }
-        }
-        if !report.isGood { throw Status.faults }
-        if !report.isTrusted { throw Status.refused }
-    }
-
-    private func say(_ sentence: String) {
-        var line = "wsbench: \(sentence)\n"
-        line.withUTF8 { bytes in _ = unsafe write(2, bytes.baseAddress, bytes.count) }
     }
 }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import FoundationEssentials
-import Glibc
 import WSBenchCore
 
 struct Mix: ParsableCommand {
@@ -30,7 +29,7 @@ struct Mix: ParsableCommand {
         var plans = try scenario.plans(url: url)
         if !plans.isEmpty {
             plans[0].serverProcesses = serverProcesses
-            plans[0].showsProgress = isatty(2) == 1
+            plans[0].progress = output.progress
         }
         try output.carryOut(plans)
     }

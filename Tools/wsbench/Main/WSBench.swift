@@ -15,7 +15,7 @@ struct WSBench: ParsableCommand {
             """,
         subcommands: [
             FanOut.self, Rooms.self, Echo.self, Publish.self, Churn.self, Presence.self, Storm.self, Slow.self,
-            Idle.self, Mix.self,
+            Idle.self, Mix.self, Compare.self, Report.self,
         ])
 }
 
