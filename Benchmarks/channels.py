@@ -3,8 +3,8 @@
 
     Benchmarks/channels.py [--backend uring|epoll] [--workers N] [--members N] [members|private|http ...]
 
-Starts the release build (or $CLARION_BIN) and reads its CPU time. Only Python's standard library; the numbers of CPU are the
-server's own, so they do not depend on how fast this client is.
+Starts the release build (or $CLARION_BIN) and reads its CPU time. Only Python's standard library; the numbers of CPU
+are the server's own, so they do not depend on how fast this client is.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         binary = os.environ.get("CLARION_BIN", str(ROOT / ".build/release/clarion"))
-        self.process = subprocess.Popen(
-            [binary, "start", "--port", str(self.port), "--backend", backend, "--workers", str(workers), "--log-level", "warning"],
-            env={k: v for k, v in os.environ.items() if not k.startswith("CLARION_")} | environment, stdin=subprocess.DEVNULL)
+        command = [binary, "start", "--port", str(self.port), "--backend", backend, "--workers", str(workers)]
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("CLARION_")} | environment
+        self.process = subprocess.Popen([*command, "--log-level", "warning"], env=variables, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
@@ -91,7 +91,8 @@ class Client:
     def subscribe(self, channel: str, data: str | None = None) -> bytes:
         """The frame of a signed subscription."""
         auth = f"{KEY}:" + sign(f"{self.id}:{channel}" + (f":{data}" if data else ""))
-        return frame(json.dumps({"event": "pusher:subscribe", "data": {"channel": channel, "auth": auth} | ({"channel_data": data} if data else {})}))
+        body = {"channel": channel, "auth": auth} | ({"channel_data": data} if data else {})
+        return frame(json.dumps({"event": "pusher:subscribe", "data": body}))
 
 
 class Drain:
@@ -146,18 +147,20 @@ def messages(data: bytes) -> list[dict]:
 
 
 def members(options: argparse.Namespace) -> None:
-    """`count` users join one presence channel and leave it. By the protocol that is count * count / 2 member_added and as many
-    entries of rosters; what must stay the same as the count grows is the cost of each."""
+    """`count` users join one presence channel and leave it. By the protocol that is count * count / 2 member_added and
+    as many entries of rosters; what must stay the same as the count grows is the cost of each."""
     print("members joining and leaving one presence channel")
     for count in (options.members // 4, options.members // 2, options.members):
-        server = Server(options.backend, options.workers, CLARION_APP_PRESENCE_MEMBERS_MAX="1000000", CLARION_LIMITS_CONNECTIONS_MAX="20000")
+        server = Server(options.backend, options.workers, CLARION_APP_PRESENCE_MEMBERS_MAX="1000000",
+                        CLARION_LIMITS_CONNECTIONS_MAX="20000")
         clients = [Client(server) for _ in range(count)]
         auditor = clients[0]
         auditor.is_auditor = True
         drain = Drain(clients)
         before, started = server.cpu(), time.monotonic()
         for index, client in enumerate(clients):
-            data = json.dumps({"user_id": f"user-{index}", "user_info": {"name": f"Number {index}"}}, separators=(",", ":"))
+            user = {"user_id": f"user-{index}", "user_info": {"name": f"Number {index}"}}
+            data = json.dumps(user, separators=(",", ":"))
             client.socket.sendall(client.subscribe("presence-crowd", data))
             if index % 16 == 15:
                 drain.once(0)
@@ -184,8 +187,9 @@ def members(options: argparse.Namespace) -> None:
         gone = [json.loads(message["data"])["user_id"] for message in messages(bytes(auditor.kept))]
         assert len(gone) == count - 1 == len(set(gone)), "the auditor did not hear everybody leave once"
         pairs = count * count / 2
-        print(f"  {count:6d} members: join {joined:7.2f} s CPU, {joined / count * 1e6:8.1f} us a member, {joined / pairs * 1e9:6.1f} ns a pair, "
-              f"{received / 1e6:8.0f} MB sent in {seconds:5.1f} s, {resident / 1e6:5.0f} MB resident; leave {left:6.2f} s CPU, {left / pairs * 1e9:6.1f} ns a pair")
+        print(f"  {count:6d} members: join {joined:7.2f} s CPU, {joined / count * 1e6:8.1f} us a member, "
+              f"{joined / pairs * 1e9:6.1f} ns a pair, {received / 1e6:8.0f} MB sent in {seconds:5.1f} s, "
+              f"{resident / 1e6:5.0f} MB resident; leave {left:6.2f} s CPU, {left / pairs * 1e9:6.1f} ns a pair")
         for client in clients:
             client.socket.close()
         server.stop()
@@ -200,7 +204,8 @@ def private(options: argparse.Namespace) -> None:
         server = Server(options.backend, options.workers)
         clients = [Client(server) for _ in range(connections)]
         drain = Drain(clients)
-        frames = [b"".join(client.subscribe(f"{prefix}{index}-{channel}") for channel in range(channels)) for index, client in enumerate(clients)]
+        frames = [b"".join(client.subscribe(f"{prefix}{index}-{channel}") for channel in range(channels))
+                  for index, client in enumerate(clients)]
         before = server.cpu()
         for client, bytes_ in zip(clients, frames):
             client.socket.sendall(bytes_)
@@ -209,7 +214,8 @@ def private(options: argparse.Namespace) -> None:
         cost = (server.cpu() - before) / (connections * channels) * 1e6
         costs[prefix] = min(costs.get(prefix, cost), cost)
         server.stop()
-    print(f"  public {costs['room-']:.2f} us, private {costs['private-room-']:.2f} us, beyond {costs['private-room-'] - costs['room-']:.2f} us of CPU")
+    public, guarded = costs["room-"], costs["private-room-"]
+    print(f"  public {public:.2f} us, private {guarded:.2f} us, beyond {guarded - public:.2f} us of CPU")
 
 
 def http(options: argparse.Namespace) -> None:
@@ -218,10 +224,12 @@ def http(options: argparse.Namespace) -> None:
     body = json.dumps({"name": "my-event", "channel": "my-channel", "data": '{"hello":"world"}'}).encode()
     for path, payload in ((f"/apps/{APP}/events", body), ("/up", b"")):
         server = Server(options.backend, options.workers)
-        query = f"auth_key={KEY}&auth_timestamp={int(time.time())}&auth_version=1.0&body_md5={hashlib.md5(payload).hexdigest()}"
+        digest = hashlib.md5(payload).hexdigest()
+        query = f"auth_key={KEY}&auth_timestamp={int(time.time())}&auth_version=1.0&body_md5={digest}"
         signature = sign(f"POST\n{path}\n{query}")
         method = "POST" if payload else "GET"
-        request = f"{method} {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(payload)}\r\n\r\n".encode() + payload
+        head = f"{method} {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: bench\r\n"
+        request = f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload
         for in_flight in (1, 16):
             connections, seconds, count = 16, 5.0, 0
             sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(connections)]
@@ -243,7 +251,8 @@ def http(options: argparse.Namespace) -> None:
                         by_number[number].sendall(request * in_flight)
                         waiting[number] = in_flight
             cost, took = server.cpu() - before, time.monotonic() - started
-            print(f"  {path}, {in_flight:2d} in flight on {connections} connections: {count / took:9.0f} a second, {cost / count * 1e6:6.2f} us of CPU each")
+            print(f"  {path}, {in_flight:2d} in flight on {connections} connections: {count / took:9.0f} a second, "
+                  f"{cost / count * 1e6:6.2f} us of CPU each")
             for each in sockets:
                 each.close()
         server.stop()

@@ -1,5 +1,5 @@
-// The digests are called directly: OpenSSL 3 looks an algorithm up at each call of HMAC and EVP_Digest, which takes five
-// times as long as a short text does.
+// The digests are called directly: OpenSSL 3 looks an algorithm up at each call of HMAC and EVP_Digest, which takes
+// five times as long as a short text does.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "CCrypto.h"
 #include <openssl/crypto.h>
@@ -13,8 +13,8 @@ static int keyed(const uint8_t *block, uint8_t mask, const void *bytes, size_t c
     SHA256_CTX context;
     uint8_t pad[SHA256_CBLOCK];
     for (size_t i = 0; i < sizeof pad; i++) pad[i] = block[i] ^ mask;
-    int done = SHA256_Init(&context) && SHA256_Update(&context, pad, sizeof pad) && SHA256_Update(&context, bytes, count)
-        && SHA256_Final(out, &context);
+    int done = SHA256_Init(&context) && SHA256_Update(&context, pad, sizeof pad)
+        && SHA256_Update(&context, bytes, count) && SHA256_Final(out, &context);
     OPENSSL_cleanse(pad, sizeof pad);
     return done;
 }

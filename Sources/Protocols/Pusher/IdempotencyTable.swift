@@ -1,7 +1,8 @@
 import ClarionBytes
 
 /// Answers to publishing requests that carried a key, so that a repeated request is answered again and publishes
-/// nothing. One for each worker, for the keys whose home it is. Bounded for each application; used on its worker's thread.
+/// nothing. One for each worker, for the keys whose home it is. Bounded for each application; used on its worker's
+/// thread.
 struct IdempotencyTable {
     /// What is known of a key.
     enum Finding: Equatable {

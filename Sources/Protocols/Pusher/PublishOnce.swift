@@ -55,7 +55,11 @@ private struct KeyedCaller: PusherCaller {
     ) {
         core.call(worker: home) { home in
             guard let keeper = home.keeper as? PusherKeeper else { return }
-            if let answer { keeper.keys.finish(key, space: space, answer) } else { keeper.keys.forget(key, space: space) }
+            if let answer {
+                keeper.keys.finish(key, space: space, answer)
+            } else {
+                keeper.keys.forget(key, space: space)
+            }
         }
     }
 

@@ -137,7 +137,9 @@ final class PusherAPI {
         guard unsafe UTF8Stream.isValid(body.base, count: body.count), let root = JSON.parse(body) else {
             return refuse(400, "Bad request: the body is not valid JSON.", caller)
         }
-        guard let key = idempotencyKey(request, root) else { return publish(root, body, isBatch: isBatch, space, caller) }
+        guard let key = idempotencyKey(request, root) else {
+            return publish(root, body, isBatch: isBatch, space, caller)
+        }
         if key.isEmpty || key.count > IdempotencyTable.keyBytesMax {
             let text = "The idempotency key has \(key.count) bytes, it may have 1 to \(IdempotencyTable.keyBytesMax)."
             return explain(400, text, caller)

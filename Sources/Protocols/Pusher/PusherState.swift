@@ -74,7 +74,8 @@ struct PusherState {
     /// Counts one joining of a presence channel: each is told to all its members. False when there were too many.
     mutating func takeJoin(nowTick: UInt32) -> Bool {
         PusherState.take(
-            &words.word3, max: PusherLimits.presenceJoinsMax, seconds: PusherLimits.presenceJoinSeconds, nowTick: nowTick)
+            &words.word3, max: PusherLimits.presenceJoinsMax, seconds: PusherLimits.presenceJoinSeconds,
+            nowTick: nowTick)
     }
 
     private static func take(_ window: inout UInt64, max eventsMax: Int, seconds: Int, nowTick: UInt32) -> Bool {
