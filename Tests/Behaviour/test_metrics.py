@@ -14,8 +14,8 @@ from harness.node import GOOD_ORIGIN, REPOSITORY, USUAL, Node, binary
 from harness.pusher import PusherClient, api, trigger
 
 REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "messageTooBig", "tooManyFragments",
-           "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull",
-           "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown"]
+           "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull", "applicationUndecided",
+           "applicationDisabled", "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown"]
 
 
 def test_format(node: Node) -> None:
@@ -273,7 +273,9 @@ def test_every_reason_is_provoked() -> None:
     reasons = re.findall(r"^    case (\w+)$", source, re.M)
     assert sorted(reasons) == sorted(REASONS)
     # nodeFull: test_node_full below. shutdown: nobody can ask a node that stops; ScriptedClosingTests.stoppingLetsEverythingLeave.
-    assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, "nodeFull", "shutdown"])
+    # applicationDisabled, applicationUndecided: no setting leads to them; PusherHandlerTests.refusedConnectionsAreToldTwice.
+    elsewhere = ["nodeFull", "shutdown", "applicationDisabled", "applicationUndecided"]
+    assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, *elsewhere])
 
 
 FULL = USUAL.with_environment(CLARION_LIMITS_CONNECTIONS_MAX="20", CLARION_LIMITS_SUBSCRIPTIONS_PER_CONNECTION_MAX="5")

@@ -30,6 +30,7 @@ import Testing
             (.badVersion, .badVersion, .badProtocolVersion),
             (.unsupportedVersion, .unsupportedVersion, .badProtocolVersion),
             (.originRefused, .originRefused, .originRefused),
+            (.disabled, .disabled, .applicationDisabled), (.undecided, .undecided, .applicationUndecided),
         ] as [(Refusal, PusherFault, CloseReason)])
     func refusedConnectionsAreToldTwice(_ refusal: Refusal, _ fault: PusherFault, _ reason: CloseReason) throws {
         let node = try sampleNode()
