@@ -51,7 +51,7 @@ let package = Package(
         shim("CUring", links: ["uring"]),
         shim("CPosix"),
         shim("CCrypto", links: ["crypto"]),
-        shim("CBench", links: ["crypto"]),
+        shim("CBench", links: ["ssl", "crypto", "z"]),
         shim("CBenchReport", links: ["z"]),
 
         floor("ClarionLog", "Sources/Log"),

@@ -282,3 +282,5 @@ void cbench_set_timeout(int fd, int milliseconds) {
     struct timeval limit = {milliseconds / 1000, (milliseconds % 1000) * 1000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
+
+int cbench_equal(const void *left, const void *right, size_t count) { return memcmp(left, right, count) == 0; }

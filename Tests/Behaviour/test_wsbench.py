@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.node import APP_ID, APP_KEY, APP_SECRET, BASE, REPOSITORY, Node, Variant, free_port
+from harness.client import wait_until
+from harness.node import APP_ID, APP_KEY, APP_SECRET, BASE, REPOSITORY, Node, Variant, binary, free_port
 
 WSBENCH = Path(os.environ.get("WSBENCH_BIN") or REPOSITORY / ".build" / "release" / "wsbench")
 SECONDS_MAX = 120
@@ -198,3 +199,55 @@ def test_help() -> None:
     for command in commands:
         run = wsbench(command, "--help")
         assert run.returncode == GOOD and "--url" in run.stdout and command in listed
+
+
+def takes(flag: str) -> bool:
+    """Whether the node has a setting: the features below come with the node's side of them."""
+    return flag in subprocess.run([str(binary()), "start", "--help"], capture_output=True, text=True).stdout
+
+
+@pytest.mark.variants([Variant("uring", 1)])
+@pytest.mark.settings(BASE.with_flags("--realtime-publish"))
+def test_compression(node: Node) -> None:
+    if not takes("--deflate"):
+        pytest.skip("the node does not compress")
+    for offer in ("on", "permessage-deflate; server_no_context_takeover; server_max_window_bits=10"):
+        report = measure(node, "fanout", "--rate", "100", "--size", "400", "--deflate", offer, *QUICK)
+        compression = report["compression"]
+        assert compression["connections"] == 20 and 0 < compression["wireBytes"] < compression["payloadBytes"]
+        assert report["delivered"] > 0 and report["deliveryRatio"] == 1
+    report = measure(node, "echo", "--size", "40000", "--deflate", "on", *QUICK)
+    assert report["compression"]["wireBytes"] < report["compression"]["payloadBytes"]
+
+
+@pytest.mark.variants([Variant("uring", 1)])
+def test_tls(variant: Variant, tmp_path: Path) -> None:
+    if not takes("--tls-cert"):
+        pytest.skip("the node does not speak TLS")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    port = free_port()
+    node = subprocess.Popen([str(binary()), "start", "--port", str(port), "--workers", "1", "--backend", variant.backend, "--realtime-publish",
+                             "--echo", "--app-id", APP_ID, "--app-key", APP_KEY, "--app-secret", APP_SECRET, "--tls-cert", certificate,
+                             "--tls-key", key], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: listens(port), "the node listens")
+        at = ("--url", f"wss://127.0.0.1:{port}", "--json", "-", *QUICK)
+        application = ("--app-id", APP_ID, "--app-key", APP_KEY, "--app-secret", APP_SECRET)
+        for arguments in (("fanout", "--window", "4", "--ca", str(certificate)), ("echo", "--size", "50000"), ("publish", *application),
+                          ("churn", "--rate", "100", "--resume", "100", *application)):
+            run = wsbench(*arguments, *at)
+            assert run.returncode in (GOOD, REFUSED), run.stderr
+            report = json.loads(run.stdout)["report"]
+            assert report["delivered"] > 0 and report["lost"] == 0 and "resumedHandshakes" in report
+        sentence(wsbench("fanout", *at, "--ca", "/etc/ssl/certs/ca-certificates.crt"), "TLS handshake", "--ca")
+        sentence(wsbench("fanout", "--url", f"wss://127.0.0.1:{port}", "--ca", str(key)), "certificates")
+    finally:
+        node.terminate()
+        node.wait(30)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -85,7 +85,7 @@ final class FaultyServer: @unchecked Sendable {
         var done = 0
         while done < bytes.count {
             let piece = Array(bytes[done..<min(bytes.count, done + pieceBytes)])
-            if !Connector.send(piece, to: connection) { return }
+            if unsafe !Socket(connection).sendAll(piece) { return }
             done += piece.count
         }
     }

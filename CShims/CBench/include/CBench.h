@@ -94,3 +94,36 @@ int cbench_md5(const void *bytes, size_t count, uint8_t *out);
 int64_t cbench_page_bytes(void);
 /// Bounds the calls that receive on a blocking socket.
 void cbench_set_timeout(int fd, int milliseconds);
+
+/// TLS for clients (OpenSSL). A context belongs to one thread, and keeps the latest session for resumption.
+struct cbench_tls_context;
+struct cbench_tls;
+/// A context that trusts the issuers in the PEM file `ca`, or everybody when it is NULL; NULL when that is impossible.
+struct cbench_tls_context *cbench_tls_context(const char *ca);
+void cbench_tls_context_free(struct cbench_tls_context *context);
+/// TLS over a connected socket, which stays the caller's; `resumes`: with the latest session, if there is one. NULL
+/// without memory.
+struct cbench_tls *cbench_tls_open(struct cbench_tls_context *context, int fd, const char *host, int resumes);
+/// Goes on with the handshake: 1 done, 0 more must arrive, -1 it has failed.
+int cbench_tls_handshake(struct cbench_tls *tls);
+/// Whether the handshake resumed a session.
+int cbench_tls_is_resumed(const struct cbench_tls *tls);
+/// As cbench_receive and cbench_send.
+ssize_t cbench_tls_receive(struct cbench_tls *tls, void *bytes, size_t count);
+ssize_t cbench_tls_send(struct cbench_tls *tls, const void *bytes, size_t count);
+/// Gives the memory back; `says_so`: tells the peer first.
+void cbench_tls_close(struct cbench_tls *tls, int says_so);
+/// Why the latest call failed, for people. `tls` may be NULL.
+void cbench_tls_reason(const struct cbench_tls *tls, char *text, size_t count);
+
+/// Inflates messages of permessage-deflate (RFC 7692, by zlib).
+struct cbench_inflater;
+/// One that looks back 2 to the power of `window_bits` (8 to 15) bytes; NULL without memory.
+struct cbench_inflater *cbench_inflater(int window_bits);
+void cbench_inflater_free(struct cbench_inflater *inflater);
+/// The length of a message inflated, of which the first `max` bytes go to `out`; -1 when it makes no sense. `resets`:
+/// it refers to nothing before it.
+ssize_t cbench_inflate(
+    struct cbench_inflater *inflater, const void *bytes, size_t count, void *out, size_t max, int resets);
+/// Whether two runs of bytes are the same.
+int cbench_equal(const void *left, const void *right, size_t count);

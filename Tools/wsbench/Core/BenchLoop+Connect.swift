@@ -48,6 +48,9 @@ struct OpenQueue {
         round += 1
     }
 
+    /// A random number from 0 to 1.
+    mutating func draw() -> Double { Double.random(in: 0..<1, using: &generator) }
+
     mutating func clear() { head = slots.count }
 
     /// Puts back what has rested.
@@ -117,7 +120,7 @@ extension BenchLoop {
         unsafe subscriber.pointee.stage = .connecting
         if isConnected != 0 {
             _ = cbench_watch(epoll, 0, descriptor, Self.interest, UInt64(index))
-            sendUpgrade(index)
+            talk(index)
         } else {
             _ = cbench_watch(epoll, 0, descriptor, Self.interest | EPOLLOUT.rawValue, UInt64(index))
         }
@@ -129,7 +132,28 @@ extension BenchLoop {
         let code = cbench_connect_result(descriptor)
         guard code == 0 else { return failAttempt(index, handshake.fault(errno: code)) }
         _ = cbench_watch(epoll, 1, descriptor, Self.interest, UInt64(index))
-        sendUpgrade(index)
+        talk(index)
+    }
+
+    /// TCP stands: TLS is next, or the upgrade.
+    private mutating func talk(_ index: Int) {
+        guard let secureContext else { return sendUpgrade(index) }
+        let resumes = opening.draw() < plan.resumeShare
+        unsafe secured?[index] = unsafe secureContext.open(subscribers[index].descriptor, resumes: resumes)
+        unsafe subscribers[index].stage = .securing
+        secure(index)
+    }
+
+    /// Goes on with TLS.
+    mutating func secure(_ index: Int) {
+        guard let session = unsafe secured?[index] else { return failAttempt(index, "there is no memory for TLS") }
+        switch unsafe cbench_tls_handshake(session) {
+        case 1:
+            if unsafe cbench_tls_is_resumed(session) != 0 { mine.add(.resumed) }
+            sendUpgrade(index)
+        case 0: break
+        default: unsafe failAttempt(index, handshake.fault(secure: SecureContext.reason(session)))
+        }
     }
 
     private mutating func sendUpgrade(_ index: Int) {
@@ -140,7 +164,7 @@ extension BenchLoop {
     /// Sends a short frame on a socket that has room, as a fresh or a quiet one has.
     mutating func sendWhole(_ bytes: [UInt8], _ index: Int) -> Bool {
         unsafe bytes.withUnsafeBytes {
-            unsafe cbench_send(subscribers[index].descriptor, $0.baseAddress, $0.count) == $0.count
+            unsafe socket(index).send($0.baseAddress, $0.count) == $0.count
         }
     }
 
@@ -151,13 +175,19 @@ extension BenchLoop {
             if bytes.count > Handshake.answerBytesMax {
                 failAttempt(index, "\(handshake.server) answers the upgrade with too much")
             } else {
-                unsafe partialHeads[index] = Array(bytes)
+                unsafe partials[index] = Array(bytes)
             }
             return nil
         }
         if let fault = unsafe handshake.fault(inHead: UnsafeRawBufferPointer(rebasing: bytes[..<end])) {
             failAttempt(index, fault)
             return nil
+        }
+        if let deflate {
+            let head = unsafe String(decoding: bytes[..<end], as: UTF8.self)
+            let agreement = DeflateAgreement(head: head)
+            unsafe subscribers[index].isDeflated = agreement.map { deflate.open(index, $0) } ?? false
+            if agreement != nil { mine.add(.deflated) }
         }
         stand(index)
         return end
@@ -286,7 +316,7 @@ extension BenchLoop {
     private mutating func giveUpOnTheSilent(now: UInt64) {
         for index in 0..<count {
             let stage = unsafe subscribers[index].stage
-            guard stage == .connecting || stage == .upgrading else { continue }
+            guard stage == .connecting || stage == .securing || stage == .upgrading else { continue }
             if unsafe now - min(now, since[index]) > Handshake.timeoutNanoseconds {
                 failAttempt(index, "\(handshake.server) kept silent in the handshake; try a lower --connect-rate")
             }
@@ -298,7 +328,7 @@ extension BenchLoop {
         let subscriber = unsafe subscribers + index
         guard unsafe subscriber.pointee.descriptor >= 0 else { return }
         let stage = unsafe subscriber.pointee.stage
-        if stage == .connecting || stage == .upgrading {
+        if stage == .connecting || stage == .securing || stage == .upgrading {
             return failAttempt(index, handshake.fault(errno: ECONNRESET))
         }
         guard unsafe subscriber.pointee.channel >= 0 else {
@@ -322,13 +352,15 @@ extension BenchLoop {
         let descriptor = unsafe subscriber.pointee.descriptor
         if descriptor >= 0 {
             _ = cbench_unwatch(epoll, descriptor)
-            if resets { cbench_close_reset(descriptor) } else { cbench_close(descriptor) }
+            socket(index).close(resets: resets)
+            unsafe secured?[index] = nil
         }
         unsafe subscriber.pointee.descriptor = -1
         unsafe subscriber.pointee.stage = .absent
         unsafe subscriber.pointee.leftoverBytes = 0
         unsafe subscriber.pointee.skipBytes = 0
-        partialHeads.removeValue(forKey: index)
+        partials.removeValue(forKey: index)
+        deflate?.close(index)
     }
 
     /// Drops connections on purpose; they come back by the queue.

@@ -32,27 +32,36 @@ extension BenchLoop {
         case filled
     }
 
+    /// Whether more may lie in TLS's own buffers.
+    private var isSecure: Bool { unsafe secured != nil }
+
     /// Takes one read.
     mutating func read(_ index: Int, bytesMax: Int) -> Taken {
         let subscriber = unsafe subscribers + index
-        let leftoverBytes = unsafe Int(subscriber.pointee.leftoverBytes)
+        let kept = unsafe subscriber.pointee.leftoverBytes
+        var leftoverBytes = Int(kept)
         if leftoverBytes > 0 {
             unsafe buffer.copyMemory(from: leftovers + index * Self.leftoverStride, byteCount: leftoverBytes)
-            unsafe subscriber.pointee.leftoverBytes = 0
+        } else if leftoverBytes < 0 {
+            leftoverBytes = putBack(index)
         }
+        unsafe subscriber.pointee.leftoverBytes = 0
         let room = min(bytesMax, bufferBytes - leftoverBytes)
-        let got = unsafe cbench_receive(subscriber.pointee.descriptor, buffer + leftoverBytes, room)
+        let got = unsafe socket(index).receive(buffer + leftoverBytes, room)
         guard got > 0 else {
-            unsafe subscriber.pointee.leftoverBytes = Int16(leftoverBytes)
+            unsafe subscriber.pointee.leftoverBytes = kept
             if got != -Int(cbench_would_block) { lose(index) }
             return .nothing
         }
+        if kept < 0 { partials.removeValue(forKey: index) }
         let end = leftoverBytes + got
         let from = unsafe subscriber.pointee.expected
         var reading = Reading(expected: from, now: cbench_now() - board.epoch)
         var cursor = 0
         if unsafe subscriber.pointee.stage == .upgrading {
-            guard let start = takeAnswer(index, end) else { return got == room ? .filled : .some }
+            guard let start = takeAnswer(index, end) else {
+                return got == room || isSecure ? .filled : .some
+            }
             reading.expected = unsafe subscriber.pointee.expected
             cursor = start
         }
@@ -77,13 +86,21 @@ extension BenchLoop {
         } else if echo != nil, reading.delivered > 0, phase == .running, echo!.answersAtOnce {
             answer(index, messages: reading.delivered)
         }
-        return got == room ? .filled : .some
+        return got == room || isSecure ? .filled : .some
+    }
+
+    /// Puts a compressed message that is not whole yet at the start of the buffer; its length so far.
+    @inline(never)
+    private mutating func putBack(_ index: Int) -> Int {
+        guard let bytes = partials[index] else { return 0 }
+        unsafe bytes.withUnsafeBytes { unsafe buffer.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        return bytes.count
     }
 
     /// The answer to the upgrade is in the buffer, or a part of it.
     @inline(never)
     private mutating func takeAnswer(_ index: Int, _ end: Int) -> Int? {
-        guard let earlier = partialHeads.removeValue(forKey: index) else {
+        guard let earlier = partials.removeValue(forKey: index) else {
             return unsafe takeHead(index, UnsafeRawBufferPointer(start: buffer, count: end))
         }
         // What came before is put in front, and what follows the head is put back to the buffer's start.
@@ -110,6 +127,14 @@ extension BenchLoop {
                 return false
             }
             let available = rest.count - frame.headBytes
+            if frame.isCompressed {
+                guard available >= frame.payloadBytes else { return unsafe keepWhole(index, rest, frame) }
+                let bytes = unsafe UnsafeRawBufferPointer(
+                    start: buffer + cursor + frame.headBytes, count: frame.payloadBytes)
+                cursor += frame.headBytes + frame.payloadBytes
+                guard unsafe inflate(index, bytes, headBytes: frame.headBytes, &reading) else { return false }
+                continue
+            }
             if available < frame.payloadBytes, available < Marker.searchBytesMax {
                 unsafe keep(index, rest)
                 return true
@@ -118,15 +143,51 @@ extension BenchLoop {
                 start: buffer + cursor + frame.headBytes, count: min(available, frame.payloadBytes))
             if available < frame.payloadBytes {
                 unsafe hold(index, payload, skipping: frame.payloadBytes - available)
+                countPlain(frame)
                 return true
             }
             cursor += frame.headBytes + frame.payloadBytes
+            if deflate != nil { countPlain(frame) }
             if frame.opcode == 1 || frame.opcode == 2 {
                 unsafe take(index, payload, &reading)
             } else if unsafe !control(index, frame.opcode, payload) {
                 return false
             }
         }
+        return true
+    }
+
+    /// Counts the bytes of a frame that is not compressed, where others may be.
+    private func countPlain(_ frame: ServerFrame) {
+        guard deflate != nil, frame.opcode <= 2 else { return }
+        mine.add(.wireBytes, UInt64(frame.headBytes + frame.payloadBytes))
+        mine.add(.payloadBytes, UInt64(frame.payloadBytes))
+    }
+
+    /// Takes a compressed message. False when it makes no sense.
+    private mutating func inflate(
+        _ index: Int, _ bytes: UnsafeRawBufferPointer, headBytes: Int, _ reading: inout Reading
+    ) -> Bool {
+        guard unsafe subscribers[index].isDeflated, let message = unsafe deflate?.inflate(index, bytes) else {
+            mine.add(.invalidFrames)
+            mine.leave(.latest, "a compressed message that cannot be inflated")
+            return false
+        }
+        mine.add(.wireBytes, UInt64(headBytes + bytes.count))
+        unsafe mine.add(.payloadBytes, UInt64(message.count))
+        unsafe take(index, message.head, &reading)
+        return true
+    }
+
+    /// Keeps a compressed message until it is whole. False when it is longer than what can be looked into.
+    private mutating func keepWhole(_ index: Int, _ rest: UnsafeRawBufferPointer, _ frame: ServerFrame) -> Bool {
+        guard frame.payloadBytes <= bufferBytes / 2 else {
+            mine.add(.invalidFrames)
+            mine.leave(.latest, "a compressed message of more than \(bufferBytes / 2) bytes, too long for wsbench")
+            return false
+        }
+        unsafe partials[index] = Array(rest)
+        unsafe subscribers[index].leftoverBytes = -1
         return true
     }
 
@@ -339,7 +400,7 @@ extension BenchLoop {
         case 9:
             let pong = unsafe ClientFrame.build(opcode: 10, payload: Array(payload))
             return unsafe pong.withUnsafeBytes {
-                unsafe cbench_send(subscribers[index].descriptor, $0.baseAddress, $0.count) == $0.count
+                unsafe socket(index).send($0.baseAddress, $0.count) == $0.count
             }
         default:
             return true

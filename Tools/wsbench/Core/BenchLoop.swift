@@ -36,6 +36,11 @@ import Synchronization
     /// Connections of this loop; the publisher's own, if it is here, is the last. Owned by this loop.
     let subscribers: UnsafeMutablePointer<Subscriber>
     let count: Int
+    /// TLS of each connection; nil where the run has none. Owned by this loop, and what it points to as well.
+    let secured: UnsafeMutablePointer<OpaquePointer?>?
+    let secureContext: SecureContext?
+    /// Reads compressed messages, where they are offered.
+    let deflate: DeflateReader?
     /// When each connection attempt or the latest request of a connection began. Owned by this loop.
     let since: UnsafeMutablePointer<UInt64>
     /// A slot of `leftoverStride` bytes per connection, hardly ever touched. Owned by this loop.
@@ -63,8 +68,8 @@ import Synchronization
     var slowReading: SlowReading
     var churn: ChurnTurns
     var presence: PresenceTurns
-    /// Heads of answers to the upgrade that did not come in one piece.
-    var partialHeads: [Int: [UInt8]] = [:]
+    /// Answers to the upgrade and compressed messages that did not come in one piece and are too long for a slot.
+    var partials: [Int: [UInt8]] = [:]
     /// What the server calls each connection, where that has to be signed.
     var socketNames: [String] = []
 
@@ -88,11 +93,11 @@ import Synchronization
 
     /// - Parameters:
     ///   - connections: the numbers of this loop's connections.
-    ///   - publisher: the connected socket of the publisher, if this loop has it.
-    ///   - httpPublishers: the connected sockets of publishers over HTTP.
+    ///   - publisher: the connection of the publisher, if this loop has it.
+    ///   - httpPublishers: the connections of publishers over HTTP.
     init(
-        board: Board, index: Int, plan: BenchPlan, handshake: Handshake, connections: Range<Int>, publisher: Int32?,
-        httpPublishers: [Int32]
+        board: Board, index: Int, plan: BenchPlan, handshake: Handshake, connections: Range<Int>, publisher: Socket?,
+        httpPublishers: [Socket]
     ) {
         self.board = board
         self.plan = plan
@@ -109,6 +114,11 @@ import Synchronization
         unsafe subscribers = .allocate(capacity: max(1, count))
         unsafe since = .allocate(capacity: max(1, count))
         unsafe since.initialize(repeating: 0, count: count)
+        // The publisher has been made secure with the same certificates, so they can be read.
+        secureContext = plan.isSecure ? try? SecureContext(plan: plan) : nil
+        deflate = plan.extensionOffer == nil ? nil : DeflateReader(count: count)
+        unsafe secured = plan.isSecure ? .allocate(capacity: max(1, count)) : nil
+        unsafe secured?.initialize(repeating: nil, count: max(1, count))
         unsafe leftovers = .allocate(byteCount: max(1, count) * Self.leftoverStride, alignment: 4_096)
         bufferBytes = Self.receiveBytesMin
         unsafe buffer = .allocate(byteCount: bufferBytes, alignment: 4_096)
@@ -137,23 +147,31 @@ import Synchronization
         if plan.shape == .echo { echo = EchoSender(board: board, mine: mine, plan: plan, count: connections.count) }
         if let publisher { adopt(publisher: publisher) }
         if !httpPublishers.isEmpty {
-            http = HTTPPublishers(board: board, mine: mine, plan: plan, descriptors: httpPublishers)
-            for (line, descriptor) in httpPublishers.enumerated() {
+            http = HTTPPublishers(board: board, mine: mine, plan: plan, sockets: httpPublishers)
+            for (line, socket) in httpPublishers.enumerated() {
                 _ = cbench_watch(
-                    epoll, 0, descriptor, Self.interest | EPOLLOUT.rawValue, Self.publisherTag | UInt64(line))
+                    epoll, 0, socket.descriptor, Self.interest | EPOLLOUT.rawValue, Self.publisherTag | UInt64(line))
             }
         }
         _ = cbench_watch(epoll, 0, mine.wake, EPOLLIN.rawValue, Self.wakeTag)
     }
 
-    private mutating func adopt(publisher descriptor: Int32) {
+    private mutating func adopt(publisher socket: Socket) {
         let slot = count - 1
-        var subscriber = Subscriber(descriptor: descriptor, channel: -1)
+        var subscriber = Subscriber(descriptor: socket.descriptor, channel: -1)
         subscriber.stage = .idle
         unsafe (subscribers + slot).initialize(to: subscriber)
-        _ = cbench_set_nonblocking(descriptor)
-        _ = cbench_watch(epoll, 0, descriptor, Self.interest, UInt64(slot))
-        publisher = Publisher(board: board, mine: mine, plan: plan, descriptor: descriptor)
+        unsafe secured?[slot] = unsafe socket.secure
+        _ = cbench_set_nonblocking(socket.descriptor)
+        _ = cbench_watch(epoll, 0, socket.descriptor, Self.interest, UInt64(slot))
+        publisher = Publisher(board: board, mine: mine, plan: plan, socket: socket)
+    }
+
+    /// The bytes of a connection.
+    @inline(__always)
+    func socket(_ index: Int) -> Socket {
+        guard let secured = unsafe secured else { return unsafe Socket(subscribers[index].descriptor) }
+        return unsafe Socket(subscribers[index].descriptor, secure: secured[index])
     }
 
     /// Runs until the board says stop.
@@ -243,7 +261,7 @@ import Synchronization
         guard isBlocked != publisherIsBlocked else { return }
         publisherIsBlocked = isBlocked
         let interest = isBlocked ? Self.interest | EPOLLOUT.rawValue : Self.interest
-        _ = cbench_watch(epoll, 1, publisher!.descriptor, interest, UInt64(count - 1))
+        _ = cbench_watch(epoll, 1, publisher!.socket.descriptor, interest, UInt64(count - 1))
     }
 
     private mutating func handle(_ index: Int, flags: UInt32) {
@@ -251,11 +269,12 @@ import Synchronization
         switch unsafe subscribers[index].stage {
         case .absent: return
         case .connecting: return finishConnect(index)
+        case .securing: return secure(index)
         default: break
         }
         if flags & EPOLLOUT.rawValue != 0, echo != nil {
             let descriptor = unsafe subscribers[index].descriptor
-            let outcome = echo!.resume(index, descriptor: descriptor)
+            let outcome = echo!.resume(index, socket: socket(index))
             if case .sent = outcome { _ = cbench_watch(epoll, 1, descriptor, Self.interest, UInt64(index)) }
             settle(outcome, index)
         }
@@ -337,8 +356,7 @@ import Synchronization
     /// Closes the connections and gives all memory back. The value must not be used any more.
     mutating func free() {
         for index in 0..<count where unsafe subscribers[index].descriptor >= 0 {
-            let descriptor = unsafe subscribers[index].descriptor
-            if handshake.isSpread { cbench_close_reset(descriptor) } else { cbench_close(descriptor) }
+            socket(index).close(resets: handshake.isSpread)
         }
         cbench_close(epoll)
         publisher?.free()
@@ -348,6 +366,8 @@ import Synchronization
         unsafe frontiers.deallocate()
         unsafe subscribers.deallocate()
         unsafe since.deallocate()
+        unsafe secured?.deallocate()
+        deflate?.free()
         unsafe leftovers.deallocate()
         unsafe buffer.deallocate()
         unsafe events.deallocate()
@@ -363,8 +383,7 @@ import Synchronization
     /// Sends `messages` more on an echoing connection.
     mutating func answer(_ index: Int, messages: Int) {
         let now = board.now
-        unsafe settle(
-            echo!.send(messages, on: index, descriptor: subscribers[index].descriptor, time: now, now: now), index)
+        settle(echo!.send(messages, on: index, socket: socket(index), time: now, now: now), index)
     }
 
     private mutating func settle(_ outcome: EchoSender.Outcome, _ index: Int) {
@@ -382,10 +401,8 @@ import Synchronization
             switch echo!.next(now: now) {
             case .later(let pause): return pause
             case .now(let index, let time):
-                let subscriber = unsafe subscribers[index]
-                if subscriber.isReady {
-                    settle(
-                        echo!.send(1, on: index, descriptor: subscriber.descriptor, time: time, now: board.now), index)
+                if unsafe subscribers[index].isReady {
+                    settle(echo!.send(1, on: index, socket: socket(index), time: time, now: board.now), index)
                 }
             }
         }

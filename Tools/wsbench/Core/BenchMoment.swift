@@ -125,6 +125,12 @@ extension BenchReport {
         deliveryRatio = received + lost == 0 ? 1 : Double(received) / Double(received + lost)
         latency = Latency(board, .latency, since: baseline)
         serviceLatency = Latency(board, .service, since: baseline)
+        if plan.extensionOffer != nil {
+            compression = Compression(
+                connections: Int(board.total(.deflated)), wireBytes: board.total(.wireBytes),
+                payloadBytes: board.total(.payloadBytes))
+        }
+        if plan.isSecure { resumedHandshakes = board.total(.resumed) }
         connectLatency = Latency(board, .connect)
         let first = board.firstOpenAt
         let handshakes = board.total(.handshakes)

@@ -13,9 +13,11 @@ import Glibc
     /// What is taken off the sums in the end: what happened before the last step of a search.
     var baseline = BenchBaseline()
     private let handshake: Handshake
+    /// Kept for as long as the connections that it opened: their TLS tells it of new sessions.
+    private let connector: Connector
     private let processes: Int
-    private var publisher: Int32?
-    private var httpPublishers: [Int32] = []
+    private var publisher: Socket?
+    private var httpPublishers: [Socket] = []
     private var children: [Int32] = []
     private var loops = unsafe UnsafeMutableBufferPointer<BenchLoop>(start: nil, count: 0)
     private var threads: [pthread_t] = []
@@ -48,14 +50,14 @@ import Glibc
         report.processes = processes
         board = try Board(epoch: cbench_now(), channels: plan.channels, loops: processes * plan.threads)
         if case .rate(let rate) = plan.pace { board.set(.rate, rate.bitPattern) }
-        let connector = Connector(plan: plan, handshake: handshake)
+        connector = try Connector(plan: plan, handshake: handshake)
         let first = try connector.open()
-        if plan.shape.hasPublisher { publisher = first } else { cbench_close(first) }
+        if plan.shape.hasPublisher { publisher = first } else { first.close() }
         if plan.shape == .publish {
             for _ in 0..<plan.publishers {
-                let descriptor = try connector.connect()
-                cbench_set_nonblocking(descriptor)
-                httpPublishers.append(descriptor)
+                let socket = try connector.connect()
+                cbench_set_nonblocking(socket.descriptor)
+                httpPublishers.append(socket)
             }
         }
     }
@@ -77,8 +79,8 @@ import Glibc
                     description: "no process could be started (\(unsafe String(cString: strerror(-child))))")
             }
             if child == 0 {
-                if let publisher { cbench_close(publisher) }
-                for descriptor in httpPublishers { cbench_close(descriptor) }
+                publisher?.abandon()
+                for socket in httpPublishers { socket.abandon() }
                 publisher = nil
                 httpPublishers = []
                 start(process: process)

@@ -64,6 +64,13 @@ public struct BenchPlan: Sendable {
     public var port: UInt16
     /// The path of its endpoint.
     public var path: String
+    /// Whether TLS is spoken, the PEM file of the issuers that are trusted (nil: whoever answers is), and the share of
+    /// connections that resume a session of an earlier one.
+    public var isSecure = false
+    public var authorities: String?
+    public var resumeShare = 0.0
+    /// What subscribers offer in Sec-WebSocket-Extensions, nil for nothing.
+    public var extensionOffer: String?
     /// What stands before /apps in the paths of its HTTP API.
     public var apiPrefix = ""
     /// Subscribers (fan-out, idle) or echoing connections.
@@ -170,6 +177,9 @@ public struct BenchPlan: Sendable {
     /// Presence: members of each channel.
     var membersPerChannel: Int { max(1, connections / channels) }
 
+    /// Whether words fill the texts: a row of one letter would compress to nothing.
+    var isProse: Bool { extensionOffer != nil }
+
     /// Whether the subscription needs what only the server's greeting tells.
     var needsGreeting: Bool { dialect == .pusher && channelKind != .public }
 
@@ -231,6 +241,12 @@ public struct BenchPlan: Sendable {
         try require(
             connectRate >= 0 && connectRate <= 1e7, "--connect-rate must be 0 (as fast as possible) to 10 million")
         try require((0...1).contains(connectJitter), "--jitter must be 0 to 1")
+        try require((0...1).contains(resumeShare), "--resume must be 0 to 100")
+        if let offer = extensionOffer {
+            try require(
+                offer.hasPrefix("permessage-deflate") && offer.utf8.allSatisfy { (0x20..<0x7F).contains($0) },
+                "--deflate takes an offer such as \"permessage-deflate; server_no_context_takeover\", or on")
+        }
         try require(
             (1...Self.connectsInFlightLimit).contains(connectsInFlightMax),
             "--connects-in-flight must be 1 to \(Self.connectsInFlightLimit)")
@@ -269,19 +285,20 @@ public struct BenchPlan: Sendable {
     func subscription(channel: Int) -> String? { dialect.subscription(channel: channelName(channel)) }
 }
 
-/// Splits a URL of the form `ws://host[:port][/path]`.
+/// Splits a URL of the form `ws://host[:port][/path]`, or with `wss`.
 public func splitURL(_ url: String, usualPath: String) throws(BenchPlanError) -> (
-    host: String, port: UInt16, path: String
+    host: String, port: UInt16, path: String, isSecure: Bool
 ) {
-    let scheme = "ws://"
-    guard url.hasPrefix(scheme) else {
-        throw BenchPlanError(description: "the URL \(url) must start with \(scheme), as in ws://127.0.0.1:8080/ws")
+    let isSecure = url.hasPrefix("wss://")
+    guard isSecure || url.hasPrefix("ws://") else {
+        throw BenchPlanError(
+            description: "the URL \(url) must start with ws:// or wss://, as in ws://127.0.0.1:8080/ws")
     }
-    let rest = url.dropFirst(scheme.count)
+    let rest = url.dropFirst(isSecure ? 6 : 5)
     let authority = rest.prefix { $0 != "/" }
     let path = rest.dropFirst(authority.count)
     var host = authority
-    var port: UInt16 = 80
+    var port: UInt16 = isSecure ? 443 : 80
     let colon = authority.lastIndex(of: ":")
     let bracket = authority.lastIndex(of: "]")
     if let colon, bracket.map({ $0 < colon }) ?? true {
@@ -293,5 +310,5 @@ public func splitURL(_ url: String, usualPath: String) throws(BenchPlanError) ->
     }
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
     guard !host.isEmpty else { throw BenchPlanError(description: "the URL \(url) names no host") }
-    return (String(host), port, path.isEmpty ? usualPath : String(path))
+    return (String(host), port, path.isEmpty ? usualPath : String(path), isSecure)
 }

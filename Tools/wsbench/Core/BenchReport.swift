@@ -179,6 +179,16 @@ public struct BenchReport: Codable, Sendable {
     public var rampSeconds: Double = 0
     public var handshakesPerSecond: Double = 0
     public var connectLatency: Latency?
+    /// permessage-deflate: connections that agreed to it, bytes of the frames they received, and of their messages
+    /// inflated; nil when it was not offered.
+    public struct Compression: Codable, Sendable {
+        public var connections: Int
+        public var wireBytes: UInt64
+        public var payloadBytes: UInt64
+    }
+    public var compression: Compression?
+    /// TLS: handshakes that resumed a session; nil without TLS.
+    public var resumedHandshakes: UInt64?
     /// From an HTTP request that published to its answer, and answers other than 200.
     public var publishLatency: Latency?
     public var publishFailures: UInt64 = 0

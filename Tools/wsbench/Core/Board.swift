@@ -37,6 +37,10 @@ enum LoopCounter: Int, CaseIterable {
     case ready, alive, pending
     /// Handshakes that succeeded, connections given up, attempts that failed but were repeated.
     case handshakes, connectFailures, failedAttempts
+    /// Handshakes of TLS that resumed a session.
+    case resumed
+    /// Connections that agreed to permessage-deflate, the bytes of their frames, and of those messages inflated.
+    case deflated, wireBytes, payloadBytes
     /// When the first connection of the loop was opened, the latest stood, and the latest was subscribed; nanoseconds
     /// since `epoch`, 0 before that.
     case firstOpenAt, latestHandshakeAt, latestReadyAt

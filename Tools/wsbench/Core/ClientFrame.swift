@@ -48,10 +48,11 @@ enum ClientFrame {
     ///   - textBytes: bytes of the text, `Marker.byteCount` or more.
     ///   - tail: what stands behind it.
     ///   - isMasked: whether the message is a frame; otherwise it is the payload as it stands.
-    init(head: [UInt8], textBytes: Int, tail: [UInt8], isMasked: Bool = true) {
+    ///   - isProse: whether words fill the text, so that it compresses as messages do.
+    init(head: [UInt8], textBytes: Int, tail: [UInt8], isMasked: Bool = true, isProse: Bool = false) {
         precondition(textBytes >= Marker.byteCount)
         let marker = Array("@@".utf8) + [UInt8](repeating: UInt8(ascii: "0"), count: Marker.byteCount - 2)
-        let text = marker + [UInt8](repeating: Marker.padding, count: textBytes - Marker.byteCount)
+        let text = marker + Marker.padding(textBytes - Marker.byteCount, isProse: isProse)
         let payload = head + text + tail
         let built = isMasked ? ClientFrame.build(opcode: 1, payload: payload) : payload
         byteCount = built.count

@@ -12,29 +12,41 @@ struct Connector {
 
     private let plan: BenchPlan
     private let handshake: Handshake
+    private let secureContext: SecureContext?
 
-    init(plan: BenchPlan, handshake: Handshake) {
+    init(plan: BenchPlan, handshake: Handshake) throws(BenchPlanError) {
         self.plan = plan
         self.handshake = handshake
+        if plan.isSecure { secureContext = try SecureContext(plan: plan) } else { secureContext = nil }
     }
 
-    /// A TCP connection with a time limit on each call.
-    func connect(timeoutMilliseconds: Int32 = Handshake.timeoutMilliseconds) throws(BenchPlanError) -> Int32 {
+    /// A connection with a time limit on each call, with TLS where the plan has it.
+    func connect(timeoutMilliseconds: Int32 = Handshake.timeoutMilliseconds) throws(BenchPlanError) -> Socket {
         var address = handshake.address
         let descriptor = unsafe cbench_connect(&address, 0, timeoutMilliseconds)
         guard descriptor >= 0 else { throw BenchPlanError(description: handshake.fault(errno: -descriptor)) }
-        return descriptor
+        guard let secureContext else { return unsafe Socket(descriptor) }
+        guard let secure = unsafe secureContext.open(descriptor, resumes: false) else {
+            cbench_close(descriptor)
+            throw BenchPlanError(description: "there is no memory for TLS")
+        }
+        guard unsafe cbench_tls_handshake(secure) == 1 else {
+            let reason = unsafe SecureContext.reason(secure)
+            unsafe Socket(descriptor, secure: secure).abandon()
+            throw BenchPlanError(description: handshake.fault(secure: reason))
+        }
+        return unsafe Socket(descriptor, secure: secure)
     }
 
     /// A WebSocket that may publish to all channels of the plan; for an echo one that has been seen to echo.
-    func open() throws(BenchPlanError) -> Int32 {
-        let descriptor = try connect(timeoutMilliseconds: Self.greetingMilliseconds)
+    func open() throws(BenchPlanError) -> Socket {
+        let socket = try connect(timeoutMilliseconds: Self.greetingMilliseconds)
         do throws(BenchPlanError) {
-            var reader = Reader(descriptor: descriptor, server: handshake.server)
-            try upgrade(descriptor, &reader)
+            var reader = Reader(socket: socket, server: handshake.server)
+            try upgrade(socket, &reader)
             switch plan.dialect {
-            case .raw: try checkEcho(descriptor, &reader)
-            case .pusher: try greet(descriptor, &reader)
+            case .raw: try checkEcho(socket, &reader)
+            case .pusher: try greet(socket, &reader)
             case .json, .uws: break
             }
             guard reader.bytes.isEmpty else {
@@ -43,14 +55,14 @@ struct Connector {
                         + "check --protocol and the path in --url")
             }
         } catch {
-            cbench_close(descriptor)
+            socket.close()
             throw error
         }
-        return descriptor
+        return socket
     }
 
-    private func upgrade(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) {
-        try send(handshake.request, descriptor)
+    private func upgrade(_ socket: Socket, _ reader: inout Reader) throws(BenchPlanError) {
+        try send(handshake.plainRequest, socket)
         while true {
             let end = unsafe reader.bytes.withUnsafeBytes { unsafe Handshake.headEnd($0) }
             if let end {
@@ -68,9 +80,9 @@ struct Connector {
         }
     }
 
-    private func checkEcho(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) {
+    private func checkEcho(_ socket: Socket, _ reader: inout Reader) throws(BenchPlanError) {
         let text = Marker.text(sequence: Marker.probeSequence, time: 0)
-        try send(ClientFrame.text(text), descriptor)
+        try send(ClientFrame.text(text), socket)
         let remedy =
             "did not echo a message; check the path in --url and that the server echoes there "
             + "(clarion start --echo serves /echo)"
@@ -80,7 +92,7 @@ struct Connector {
     }
 
     /// Takes the greeting of the Pusher protocol, and joins protected channels, without which there is no publishing.
-    private func greet(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) {
+    private func greet(_ socket: Socket, _ reader: inout Reader) throws(BenchPlanError) {
         let remedy = "did not greet as the Pusher protocol says; check --protocol and the path in --url"
         let greeting = try reader.text(remedy)
         guard greeting.contains("pusher:connection_established") else {
@@ -89,19 +101,20 @@ struct Connector {
         }
         guard plan.shape.hasPublisher, plan.shape != .idle else { return }
         var joins = plan.channelKind == .private
-        if !joins { joins = try refusesOutsiders(descriptor, &reader) }
+        if !joins { joins = try refusesOutsiders(socket, &reader) }
         guard joins else { return }
         var bytes = greeting
-        let socket = bytes.withUTF8 { unsafe BenchLoop.socketName(UnsafeRawBufferPointer($0)) }
+        let name = bytes.withUTF8 { unsafe BenchLoop.socketName(UnsafeRawBufferPointer($0)) }
         for channel in 0..<plan.channels {
-            let name = plan.channelName(channel)
+            let channelName = plan.channelName(channel)
             let isPrivate = plan.channelKind == .private
-            let auth = isPrivate ? plan.application.authorization(socket: socket, channel: name) : nil
-            try send(ClientFrame.text(plan.dialect.subscription(channel: name, auth: auth) ?? ""), descriptor)
+            let auth = isPrivate ? plan.application.authorization(socket: name, channel: channelName) : nil
+            try send(ClientFrame.text(plan.dialect.subscription(channel: channelName, auth: auth) ?? ""), socket)
             let answer = try reader.text("did not answer a subscription")
             guard answer.contains("subscription_succeeded") else {
                 throw BenchPlanError(
-                    description: "\(handshake.server) refused the subscription to \(name): \(answer.prefix(160)); "
+                    description:
+                        "\(handshake.server) refused the subscription to \(channelName): \(answer.prefix(160)); "
                         + "check --app-key and --app-secret")
             }
         }
@@ -109,14 +122,14 @@ struct Connector {
 
     /// Whether the server passes client events on only for members of the channel: it complains before it answers the
     /// ping behind the event. A server that answers neither is taken for one that passes everything on.
-    private func refusesOutsiders(_ descriptor: Int32, _ reader: inout Reader) throws(BenchPlanError) -> Bool {
+    private func refusesOutsiders(_ socket: Socket, _ reader: inout Reader) throws(BenchPlanError) -> Bool {
         let channel = plan.channelName(0)
         let envelope = plan.dialect.envelope(channel: channel)
         let text = Marker.text(sequence: Marker.probeSequence, time: 0)
         let ping = #"{"event":"pusher:ping","data":{},"channel":"\#(channel)"}"#
-        try send(ClientFrame.text(envelope.head + text + envelope.tail) + ClientFrame.text(ping), descriptor)
-        cbench_set_timeout(descriptor, Self.pongMilliseconds)
-        defer { cbench_set_timeout(descriptor, Self.greetingMilliseconds) }
+        try send(ClientFrame.text(envelope.head + text + envelope.tail) + ClientFrame.text(ping), socket)
+        cbench_set_timeout(socket.descriptor, Self.pongMilliseconds)
+        defer { cbench_set_timeout(socket.descriptor, Self.greetingMilliseconds) }
         var refuses = false
         while let answer = try? reader.text("is silent") {
             if answer.contains("pusher:pong") { break }
@@ -125,34 +138,19 @@ struct Connector {
         return refuses
     }
 
-    private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(BenchPlanError) {
-        if !Self.send(bytes, to: descriptor) {
-            throw BenchPlanError(description: handshake.fault(errno: ECONNRESET))
-        }
-    }
-
-    /// Sends all bytes on a blocking socket.
-    static func send(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        unsafe bytes.withUnsafeBytes { buffer in
-            var done = 0
-            while done < buffer.count {
-                let sent = unsafe cbench_send(descriptor, buffer.baseAddress! + done, buffer.count - done)
-                if sent <= 0 { return false }
-                done += sent
-            }
-            return true
-        }
+    private func send(_ bytes: [UInt8], _ socket: Socket) throws(BenchPlanError) {
+        if !socket.sendAll(bytes) { throw BenchPlanError(description: handshake.fault(errno: ECONNRESET)) }
     }
 
     /// Reads frames from a blocking socket.
     struct Reader {
-        let descriptor: Int32
+        let socket: Socket
         let server: String
         var bytes: [UInt8] = []
 
         mutating func more(_ remedy: String) throws(BenchPlanError) {
             let piece = unsafe [UInt8](unsafeUninitializedCapacity: 4_096) { buffer, count in
-                count = unsafe max(0, cbench_receive(descriptor, buffer.baseAddress, 4_096))
+                count = unsafe max(0, socket.receive(buffer.baseAddress, 4_096))
             }
             if piece.isEmpty { throw BenchPlanError(description: "\(server) \(remedy)") }
             bytes += piece

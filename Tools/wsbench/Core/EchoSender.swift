@@ -26,7 +26,7 @@ import Synchronization
         self.mine = mine
         pace = plan.pace
         self.count = count
-        template = MessageTemplate(head: [], textBytes: plan.textBytes, tail: [])
+        template = MessageTemplate(head: [], textBytes: plan.textBytes, tail: [], isProse: plan.isProse)
         unsafe sentOf = .allocate(capacity: count)
         unsafe sentOf.initialize(repeating: 0, count: count)
         batchMax = max(1, (1 << 18) / template.byteCount)
@@ -62,7 +62,7 @@ import Synchronization
     }
 
     /// Sends `messages` more on a connection.
-    mutating func send(_ messages: Int, on index: Int, descriptor: Int32, time: UInt64, now: UInt64) -> Outcome {
+    mutating func send(_ messages: Int, on index: Int, socket: Socket, time: UInt64, now: UInt64) -> Outcome {
         var left = messages
         while left > 0 {
             let batch = min(left, batchMax)
@@ -74,7 +74,7 @@ import Synchronization
             }
             sent += UInt64(batch)
             let isFree = waiting.isEmpty || waiting[index] == nil
-            if isFree, !outbox.flush(to: descriptor) {
+            if isFree, !outbox.flush(to: socket) {
                 outbox.clear()
                 return .gone
             }
@@ -98,9 +98,9 @@ import Synchronization
     }
 
     /// Sends what waits. `.sent` when nothing waits any more.
-    mutating func resume(_ index: Int, descriptor: Int32) -> Outcome {
+    mutating func resume(_ index: Int, socket: Socket) -> Outcome {
         guard var box = waiting[index] else { return .sent }
-        guard box.flush(to: descriptor) else { return .gone }
+        guard box.flush(to: socket) else { return .gone }
         if box.isEmpty {
             box.free()
             waiting[index] = nil

@@ -8,7 +8,7 @@ struct HTTPPublishers {
     static let answerBytesMax = 16_384
 
     private struct Line {
-        let descriptor: Int32
+        let socket: Socket
         let body: MessageTemplate
         var outbox: [UInt8] = []
         var sent = 0
@@ -29,8 +29,8 @@ struct HTTPPublishers {
     private var lines: [Line]
     private var phase = BenchPhase.probing
 
-    /// - Parameter descriptors: connected sockets, one for each channel.
-    init(board: Board, mine: LoopBoard, plan: BenchPlan, descriptors: [Int32]) {
+    /// - Parameter sockets: connections, one for each channel.
+    init(board: Board, mine: LoopBoard, plan: BenchPlan, sockets: [Socket]) {
         self.board = board
         self.mine = mine
         pace = plan.pace
@@ -38,18 +38,15 @@ struct HTTPPublishers {
         prefix = plan.apiPrefix
         host = "\(plan.host):\(plan.port)"
         backlogMax = UInt64(plan.frontierSpan) - 2
-        lines = descriptors.enumerated().map { index, descriptor in
+        lines = sockets.enumerated().map { index, socket in
             let head = #"{"name":"m","channel":"\#(plan.channelName(index))","data":""#
             return Line(
-                descriptor: descriptor,
+                socket: socket,
                 body: MessageTemplate(
-                    head: Array(head.utf8), textBytes: plan.textBytes, tail: Array(#""}"#.utf8), isMasked: false))
+                    head: Array(head.utf8), textBytes: plan.textBytes, tail: Array(#""}"#.utf8), isMasked: false,
+                    isProse: plan.isProse))
         }
     }
-
-    var count: Int { lines.count }
-
-    func descriptor(_ index: Int) -> Int32 { lines[index].descriptor }
 
     /// Starts what is due; the nanoseconds until more is, negative when that depends on answers.
     mutating func turn(phase: BenchPhase, now: UInt64) -> Int64 {
@@ -105,7 +102,7 @@ struct HTTPPublishers {
         while lines[index].sent < lines[index].outbox.count {
             let start = lines[index].sent
             let sent = unsafe lines[index].outbox.withUnsafeBytes {
-                unsafe cbench_send(lines[index].descriptor, $0.baseAddress! + start, $0.count - start)
+                unsafe lines[index].socket.send($0.baseAddress! + start, $0.count - start)
             }
             if sent == -Int(cbench_would_block) { return }
             if sent <= 0 { return lose(index, "the server closed a publishing connection") }
@@ -121,7 +118,7 @@ struct HTTPPublishers {
             let pieceBytes = 4_096
             var status = 0
             let piece = unsafe [UInt8](unsafeUninitializedCapacity: pieceBytes) { buffer, initialized in
-                status = unsafe cbench_receive(lines[index].descriptor, buffer.baseAddress, pieceBytes)
+                status = unsafe lines[index].socket.receive(buffer.baseAddress, pieceBytes)
                 initialized = max(0, status)
             }
             if status == -Int(cbench_would_block) { return }
@@ -150,13 +147,13 @@ struct HTTPPublishers {
         lines[index].isAlive = false
         mine.add(.disconnected)
         if mine.text(.failure).isEmpty { mine.leave(.failure, reason) }
-        cbench_close(lines[index].descriptor)
+        lines[index].socket.close()
         if !lines.contains(where: \.isAlive) { board.set(.publisherIsGone, 1) }
     }
 
     func free() {
         for line in lines {
-            if line.isAlive { cbench_close(line.descriptor) }
+            if line.isAlive { line.socket.close() }
             line.body.free()
         }
     }

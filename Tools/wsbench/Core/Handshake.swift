@@ -14,7 +14,9 @@ struct Handshake: Sendable {
     private static let end: [UInt8] = [13, 10, 13, 10]
 
     let address: cbench_address
+    /// What subscribers ask for, and what the publisher does, who offers no extension.
     let request: [UInt8]
+    let plainRequest: [UInt8]
     /// The server, for people.
     let server: String
     private let path: String
@@ -34,23 +36,18 @@ struct Handshake: Sendable {
         let host = plan.host.contains(":") ? "[\(plan.host)]" : plan.host
         server = "\(host):\(plan.port)"
         path = plan.path
-        origin = "http://\(server)"
+        origin = "\(plan.isSecure ? "https" : "http")://\(server)"
         // Connections that are dropped and opened again take fresh addresses: their old ports may still be reserved.
         let spreads = plan.connections > BenchPlan.connectionsPerAddress || plan.shape == .storm || plan.reopens
         let isLoopback = unsafe cbench_is_loopback(&address) != 0
         sources = spreads && isLoopback ? (plan.connections - 1) / BenchPlan.connectionsPerAddress + 1 : 0
-        request = Array(
-            """
-            GET \(plan.path) HTTP/1.1\r
-            Host: \(server)\r
-            Upgrade: websocket\r
-            Connection: Upgrade\r
-            Origin: \(origin)\r
-            Sec-WebSocket-Key: \(Self.key)\r
-            Sec-WebSocket-Version: 13\r
-            \r
-
-            """.utf8)
+        let lines = [
+            "GET \(plan.path) HTTP/1.1", "Host: \(server)", "Upgrade: websocket", "Connection: Upgrade",
+            "Origin: \(origin)", "Sec-WebSocket-Key: \(Self.key)", "Sec-WebSocket-Version: 13",
+        ]
+        func text(_ lines: [String]) -> [UInt8] { Array((lines + ["", ""]).joined(separator: "\r\n").utf8) }
+        plainRequest = text(lines)
+        request = text(lines + (plan.extensionOffer.map { ["Sec-WebSocket-Extensions: \($0)"] } ?? []))
     }
 
     /// Whether connections come from many addresses. There are many then, and they end with a reset: otherwise each
@@ -87,6 +84,11 @@ struct Handshake: Sendable {
         case "503", "429": return "\(said): it is full or draining; try fewer connections or a --connect-rate"
         default: return "\(said); check the path in --url and that it serves WebSockets there"
         }
+    }
+
+    /// Why TLS does not come to stand, and the remedy.
+    func fault(secure reason: String) -> String {
+        "the TLS handshake with \(server) failed (\(reason)); check that this port speaks TLS, and the issuers in --ca"
     }
 
     /// What an errno of a connection attempt means, and the remedy.

@@ -19,8 +19,20 @@ enum Marker {
     static let probeSequence = numberMax
     /// How far into a payload a marker is searched for; an envelope's head must be shorter.
     static let searchBytesMax = 512
-    /// What fills a payload behind its marker.
-    static let padding = UInt8(ascii: "x")
+    /// What fills a payload behind its marker: the same bytes each time.
+    static func padding(_ count: Int, isProse: Bool) -> [UInt8] {
+        guard isProse else { return [UInt8](repeating: UInt8(ascii: "x"), count: count) }
+        var generator = SeededGenerator(seed: UInt64(count))
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count + 16)
+        while bytes.count < count {
+            for _ in 0..<Int.random(in: 2...9, using: &generator) {
+                bytes.append(UInt8(ascii: "a") + UInt8.random(in: 0..<26, using: &generator) % 13)
+            }
+            bytes.append(UInt8(ascii: " "))
+        }
+        return Array(bytes.prefix(count))
+    }
 
     /// Eight decimal digits of `value` (below 100 000 000) as they stand in memory, the first digit in the lowest byte.
     /// The three steps split four digits into two, then two into one, in all lanes at once.

@@ -41,9 +41,9 @@ import CBench
     }
 
     /// Sends what is there. False when the connection is gone.
-    mutating func flush(to descriptor: Int32) -> Bool {
+    mutating func flush(to socket: Socket) -> Bool {
         while start < end {
-            let sent = unsafe cbench_send(descriptor, bytes + start, end - start)
+            let sent = unsafe socket.send(bytes + start, end - start)
             if sent == -Int(cbench_would_block) { return true }
             if sent <= 0 { return false }
             start += sent

@@ -41,7 +41,7 @@ struct Publisher {
     private let pace: BenchPace
     /// Whether a window goes out whole.
     private let sendsBursts: Bool
-    let descriptor: Int32
+    let socket: Socket
     private let templates: [MessageTemplate]
     private(set) var outbox: Outbox
     /// How far a channel may run ahead of its slowest subscriber.
@@ -53,10 +53,10 @@ struct Publisher {
     /// Until when the socket was full: what fell due before is late through no fault of ours.
     private var blockedUntil: UInt64 = 0
 
-    init(board: Board, mine: LoopBoard, plan: BenchPlan, descriptor: Int32) {
+    init(board: Board, mine: LoopBoard, plan: BenchPlan, socket: Socket) {
         self.board = board
         self.mine = mine
-        self.descriptor = descriptor
+        self.socket = socket
         pace = plan.pace
         sendsBursts = plan.sendsBursts
         backlogMax = UInt64(plan.frontierSpan) - 2
@@ -66,7 +66,8 @@ struct Publisher {
         templates = (0..<plan.channels).map { channel in
             let envelope = plan.dialect.envelope(channel: plan.channelName(channel))
             return MessageTemplate(
-                head: Array(envelope.head.utf8), textBytes: plan.textBytes, tail: Array(envelope.tail.utf8))
+                head: Array(envelope.head.utf8), textBytes: plan.textBytes, tail: Array(envelope.tail.utf8),
+                isProse: plan.isProse)
         }
         let longest = templates.map(\.byteCount).max() ?? 0
         outbox = Outbox(capacity: max(1 << 18, 2 * longest))
@@ -97,7 +98,7 @@ struct Publisher {
         } else {
             blockedUntil = now
         }
-        return outbox.flush(to: descriptor) ? .wait(pause) : .gone
+        return outbox.flush(to: socket) ? .wait(pause) : .gone
     }
 
     private mutating func begin(_ phase: BenchPhase) {

@@ -52,6 +52,7 @@ public struct ScenarioFile: Sendable {
         let place = try splitURL(part.url ?? url ?? usual, usualPath: dialect.usualPath(key: key))
         var plan = BenchPlan(
             shape: part.scenario, dialect: dialect, host: place.host, port: place.port, path: place.path)
+        plan.isSecure = place.isSecure
         plan.name = part.name ?? "\(index + 1) \(part.scenario)"
         plan.application = PusherApplication(id: appID ?? "app-id", key: key, secret: appSecret ?? "app-secret")
         plan.channelKind = part.kind ?? (part.scenario == .presence ? .presence : .public)

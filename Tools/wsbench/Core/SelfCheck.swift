@@ -44,6 +44,9 @@ enum SelfCheck {
             let text = "wsbench's busiest thread was at work \(share) % of the time, so the numbers are partly its own"
             if isOpenLoop { refusals.append("\(text); \(remedy)") } else { caveats.append("\(text); \(remedy)") }
         }
+        if let compression = report.compression, compression.connections == 0 {
+            caveats.append("no connection agreed to permessage-deflate; check --deflate and the server's settings")
+        }
         let p99 = report.latency?.p99 ?? 0
         if isOpenLoop, let lag = own.sendLag?.p99, lag > sendLagMicrosecondsMax, lag > sendLagShareMax * p99 {
             refusals.append(

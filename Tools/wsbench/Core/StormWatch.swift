@@ -78,7 +78,7 @@ struct StormWatch {
 
 /// Asks for the server's health path again and again, each time over a connection of its own, as a balancer does.
 final class HealthProbe: @unchecked Sendable {
-    private let handshake: Handshake?
+    private let connector: Connector?
     private let request: [UInt8]
     private let state = Mutex(State())
     private var thread = pthread_t()
@@ -91,7 +91,7 @@ final class HealthProbe: @unchecked Sendable {
     }
 
     init(plan: BenchPlan) {
-        handshake = try? Handshake(plan: plan)
+        connector = try? Connector(plan: plan, handshake: Handshake(plan: plan))
         request = Array(
             "GET \(plan.healthPath) HTTP/1.1\r\nHost: \(plan.host):\(plan.port)\r\nConnection: close\r\n\r\n".utf8)
         let me = unsafe Unmanaged.passUnretained(self)
@@ -141,13 +141,13 @@ final class HealthProbe: @unchecked Sendable {
     }
 
     private func ask() -> Bool {
-        guard var address = handshake?.address else { return false }
-        let descriptor = unsafe cbench_connect(&address, 0, Connector.greetingMilliseconds)
-        guard descriptor >= 0 else { return false }
-        defer { cbench_close(descriptor) }
-        guard Connector.send(request, to: descriptor) else { return false }
+        guard let socket = try? connector?.connect(timeoutMilliseconds: Connector.greetingMilliseconds) else {
+            return false
+        }
+        defer { socket.close() }
+        guard socket.sendAll(request) else { return false }
         let answer = unsafe [UInt8](unsafeUninitializedCapacity: 4_096) { buffer, count in
-            count = unsafe max(0, cbench_receive(descriptor, buffer.baseAddress, 4_096))
+            count = unsafe max(0, socket.receive(buffer.baseAddress, 4_096))
         }
         return String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 200")
     }

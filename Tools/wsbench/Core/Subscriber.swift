@@ -4,6 +4,8 @@ enum ConnectionStage: UInt8 {
     case absent
     /// TCP is being opened.
     case connecting
+    /// TLS shakes hands.
+    case securing
     /// The request for the upgrade is sent.
     case upgrading
     /// The server's greeting is waited for, without which there is no subscription.
@@ -36,6 +38,8 @@ struct Subscriber {
     /// Subscribed while messages flow: those that were under way at the confirmation may come or not, so the first one
     /// sets where the sequence begins. It must not lie behind `expected`.
     var isLate = false
+    /// The server agreed to permessage-deflate.
+    var isDeflated = false
 
     static let unproved = UInt64.max
 }

@@ -3,8 +3,17 @@ import WSBenchCore
 
 /// What all commands have in common but the scenario file.
 struct CommonOptions: ParsableArguments {
-    @Option(help: "The server: ws://host[:port][/path].")
+    @Option(help: "The server: ws://host[:port][/path], or wss:// for TLS.")
     var url = "ws://127.0.0.1:8080"
+
+    @Option(help: "TLS: a PEM file of issuers to trust; without it whoever answers is trusted.")
+    var ca: String?
+
+    @Option(help: "What subscribers offer: on for permessage-deflate, or the whole text with its parameters.")
+    var deflate: String?
+
+    @Option(help: "TLS: percent of the connections that resume a session of an earlier one.")
+    var resume = 0.0
 
     @Option(help: "Subscribers, or echoing connections.")
     var connections: Int?
@@ -57,6 +66,10 @@ struct CommonOptions: ParsableArguments {
     func plan(_ shape: BenchShape, _ dialect: Dialect, connections usual: Int) throws -> BenchPlan {
         let place = try splitURL(url, usualPath: dialect.usualPath(key: appKey))
         var plan = BenchPlan(shape: shape, dialect: dialect, host: place.host, port: place.port, path: place.path)
+        plan.isSecure = place.isSecure
+        plan.authorities = ca
+        plan.extensionOffer = deflate.map { $0 == "on" ? "permessage-deflate; client_max_window_bits" : $0 }
+        plan.resumeShare = resume / 100
         plan.application = PusherApplication(id: appID, key: appKey, secret: appSecret)
         plan.connections = connections ?? usual
         plan.threads = threads
@@ -146,6 +159,8 @@ struct ProbeOptions: ParsableArguments {
         var probe = BenchPlan(
             shape: .rooms, dialect: plan.dialect, host: plan.host, port: plan.port, path: plan.path)
         probe.application = plan.application
+        probe.isSecure = plan.isSecure
+        probe.authorities = plan.authorities
         probe.channelKind = plan.channelKind
         probe.name = "probe"
         probe.channelName = "probe"

@@ -173,6 +173,12 @@ extension RunResult {
             add("notices of departures", Double(presence.removed))
             add("expected of those", Double(presence.removedExpected))
         }
+        if let resumed = report.resumedHandshakes { add("TLS sessions resumed", Double(resumed)) }
+        if let compression = report.compression {
+            add("connections that compress", Double(compression.connections))
+            add("bytes of frames", Double(compression.wireBytes), "B")
+            add("bytes of messages in them", Double(compression.payloadBytes), "B")
+        }
         if report.heldBack > 0 { add("held back by wsbench", Double(report.heldBack)) }
         if report.processes > 1 { add("processes of wsbench", Double(report.processes)) }
         return details
