@@ -4,7 +4,9 @@ import Testing
 @testable import clarion
 
 struct AdminTablesTests {
-    @Test(arguments: [(0, "0"), (999, "999"), (1_000, "1 000"), (-1_234_567, "-1 234 567"), (Int.min, "-9 223 372 036 854 775 808")])
+    @Test(arguments: [
+        (0, "0"), (999, "999"), (1_000, "1 000"), (-1_234_567, "-1 234 567"), (Int.min, "-9 223 372 036 854 775 808"),
+    ])
     func numbersAreGrouped(_ number: Int, _ text: String) {
         #expect(AdminTables.grouped(number) == text)
     }
