@@ -22,8 +22,15 @@ import Testing
         }
     }
 
+    @Test func aCompressedMessageSaysSo() {
+        // Whether that was agreed on is known to the connection.
+        #expect(
+            parse([0xC1, 5])
+                == .head(ServerFrame(opcode: 1, headBytes: 2, payloadBytes: 5, isCompressed: true)))
+    }
+
     @Test func whatNoServerMaySendIsRefused() {
-        #expect(parse([0xC1, 5]) == .invalid)
+        #expect(parse([0xA1, 5]) == .invalid)
         #expect(parse([0x81, 0x85]) == .invalid)
         #expect(parse([0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]) == .invalid)
     }
