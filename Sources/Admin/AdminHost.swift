@@ -36,14 +36,8 @@ public protocol AdminHost: Sendable {
     /// Why a channel's name cannot be published to; nil when it can.
     func fault(ofChannel channel: String) -> String?
 
-    /// Reads the configuration anew. What was applied and what cannot be, or why nothing was.
-    func reload() -> AdminValue
-
     /// Begins an orderly end of the process.
     func drain()
-
-    /// Starts a successor that takes over the listeners, then drains. An error text, or nil.
-    func restart() -> String?
 }
 
 /// The name under which requests and answers speak of the JSON protocol on `/ws`, which belongs to no application.

@@ -26,11 +26,9 @@ public final class AdminService: Sendable {
         case "connection": connection(request, answer)
         case "kick": kick(request, answer)
         case "publish": publish(request, answer)
-        case "reload": answer(host.reload())
         case "drain":
             host.drain()
             answer(["draining": true])
-        case "restart": answer(host.restart().map { ["error": .text($0)] } ?? ["restarting": true])
         case let name?: answer(AdminService.failure("there is no command \(name)"))
         case nil: answer(AdminService.failure("the request names no command"))
         }

@@ -257,18 +257,6 @@ struct TailCommand: ParsableCommand {
     }
 }
 
-struct ReloadCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "reload", abstract: "Let a running node read its configuration anew.")
-
-    @OptionGroup var admin: AdminOptions
-
-    func run() throws {
-        let answer = try admin.ask(request("reload"))
-        print(admin.json ? answer.json : AdminTables.members(answer))
-    }
-}
-
 struct DrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain", abstract: "Let a running node tell its clients to go elsewhere, and end.")
@@ -278,18 +266,5 @@ struct DrainCommand: ParsableCommand {
     func run() throws {
         let answer = try admin.ask(request("drain"))
         print(admin.json ? answer.json : "draining")
-    }
-}
-
-struct RestartCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "restart",
-        abstract: "Start a successor of a running node on the same listeners, and drain the node.")
-
-    @OptionGroup var admin: AdminOptions
-
-    func run() throws {
-        let answer = try admin.ask(request("restart"))
-        print(admin.json ? answer.json : "restarting")
     }
 }

@@ -10,8 +10,8 @@ struct Clarion: ParsableCommand {
         version: clarionVersion,
         subcommands: [
             StartCommand.self, StatusCommand.self, TopCommand.self, ConfigCommand.self, ChannelsCommand.self,
-            PublishCommand.self, TailCommand.self, ConnectionsCommand.self, KickCommand.self, ReloadCommand.self,
-            DrainCommand.self, RestartCommand.self, VersionCommand.self,
+            PublishCommand.self, TailCommand.self, ConnectionsCommand.self, KickCommand.self, DrainCommand.self,
+            VersionCommand.self,
         ])
 }
 

@@ -61,11 +61,7 @@ final class NodeAdmin: AdminHost {
         PusherByHand.isChannelName(channel) ? nil : "\(channel) is no name of a channel"
     }
 
-    func reload() -> AdminValue { ["error": "this node was started without a configuration file; nothing to reload"] }
-
     func drain() { kill(getpid(), SIGTERM) }
-
-    func restart() -> String? { nil }
 }
 
 /// What answers operators of this process.

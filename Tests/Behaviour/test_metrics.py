@@ -342,3 +342,13 @@ def test_cardinality(node: Node) -> None:
         text = node.metrics().text
     assert "cardinal" not in text and len(re.findall(r"\n", text)) <= count + 2
     assert len(node.output().splitlines()) - lines < 20
+
+
+def test_the_grafana_dashboard_asks_for_what_there_is(node: Node) -> None:
+    """Every metric in docs/grafana-dashboard.json has a sample."""
+    client = PusherClient(node)
+    names = set(re.findall(r"\b((?:clarion|process)_[a-z_]+)\{", (REPOSITORY / "docs" / "grafana-dashboard.json").read_text()))
+    assert len(names) > 10
+    metrics = node.metrics()
+    assert names <= set(metrics.families), names - set(metrics.families)
+    client.close()

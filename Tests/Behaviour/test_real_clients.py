@@ -17,7 +17,8 @@ import pytest
 import websockets
 
 from harness.client import PATIENCE, wait_until
-from harness.node import APP_KEY, APP_SECRET, GOOD_ORIGIN, USUAL, Node
+from harness.node import APP_ID, APP_KEY, APP_SECRET, GOOD_ORIGIN, USUAL, Node
+from harness.pusher import PusherClient
 
 NUMERIC = USUAL.with_flags("--app-id", "4711")
 """The SDK of Python takes only ids of digits."""
@@ -174,3 +175,15 @@ def test_node_ws_realtime(node: Node) -> None:
     rest, errors = client.communicate(timeout=60)
     assert client.returncode == 0, errors
     assert [json.loads(line) for line in rest.splitlines()] == ["first", "Zo\u00eb \u2603", "x" * 5000, "end"]
+
+
+def test_php_publishes(node: Node) -> None:
+    """PHP signs and posts an event as Laravel's broadcaster does; a browser's client gets it."""
+    client = PusherClient(node)
+    client.subscribe("orders")
+    script = Path(__file__).parent / "php_publisher.php"
+    result = subprocess.run(["php", str(script), str(node.port), APP_ID, APP_KEY, APP_SECRET, "orders", "shipped", '{"id":7,"name":"ä"}'],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (result.returncode, result.stdout) == (0, "200 {}\n"), result
+    event = client.read_event("shipped")
+    assert event["channel"] == "orders" and json.loads(event["data"]) == {"id": 7, "name": "ä"}
