@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include "CPosix.h"
 #include <errno.h>
 #include <pthread.h>
@@ -51,4 +52,9 @@ int64_t cposix_peer_user(int fd) {
     socklen_t length = sizeof credentials;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
     return credentials.uid;
+}
+
+void cposix_map_blocks_from(size_t bytes) {
+    // Setting the threshold also stops glibc from raising it to the size of every large block that is freed.
+    mallopt(M_MMAP_THRESHOLD, (int)bytes);
 }

@@ -14,6 +14,7 @@ import Glibc
 /// - Returns: the exit status of the process: 0 after an orderly stop, 1 when it could not start.
 public func runNode(settings: Settings, log: Logger) -> Int32 {
     let signals = SignalWaiter()
+    cposix_map_blocks_from(mappedBlockBytesMin)
     _ = ProcessFacts.raiseDescriptorLimit()
     guard let usesUring = chooseBackend(settings.backend, log) else { return EXIT_FAILURE }
     do throws(AppTableError) {
@@ -63,6 +64,9 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     log.info("stopped")
     return EXIT_SUCCESS
 }
+
+/// Memory of this size, such as the log of a busy channel or a very long reply, is the kernel's again when it is free.
+private let mappedBlockBytesMin = 512 << 10
 
 // MARK: Parts of the start
 

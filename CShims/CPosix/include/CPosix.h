@@ -15,6 +15,9 @@ int cposix_usable_cpus(int *cpus, int max);
 int cposix_accept(int fd);
 /// The user at the other end of a Unix-domain socket, or -1.
 int64_t cposix_peer_user(int fd);
+/// From now on malloc takes blocks of `bytes` and more straight from the kernel, and gives them back when they are
+/// freed.
+void cposix_map_blocks_from(size_t bytes);
 /// The monotonic clock in nanoseconds.
 uint64_t cposix_monotonic_nanoseconds(void);
 /// Fills `bytes` from getrandom(2). 0, or an errno.
