@@ -97,7 +97,8 @@ class Bench:
     def command(self, shape, server, process, rate):
         """The load: its program and arguments."""
         options = self.options
-        times = ["--seconds" if shape.uses_hub_load(server.name) else "--duration", f"{options.seconds:g}",
+        seconds = f"{options.seconds * shape.patience():g}"
+        times = ["--seconds" if shape.uses_hub_load(server.name) else "--duration", seconds,
                  "--warmup", f"{options.warmup:g}"]
         busy = ["--busy-poll"] if options.busy_poll and shape.kind in BUSY_KINDS else []
         place = ["--server-pid", str(process.pid)]
@@ -115,7 +116,7 @@ class Bench:
         command = self.command(shape, server, process, rate)
         name = "hub_load" if shape.uses_hub_load(server.name) else "wsbench"
         self.commands.setdefault(shape.key, {})[server.name] = [name, *command[1:]]
-        limit = options.seconds + options.warmup + HANG_SECONDS
+        limit = options.seconds * shape.patience() + options.warmup + HANG_SECONDS
         try:
             run = subprocess.run(
                 pinned(options.bench_cpu, command), stdout=subprocess.PIPE, text=True, timeout=limit)
@@ -131,6 +132,9 @@ class Bench:
             return self.fail(shape, server, f"went wrong: {faults}")
         if shape.kind != "idle" and not report.get("delivered"):
             return self.fail(shape, server, "nothing was delivered in the measured time")
+        # The course of a run is not compared, and would make a result many times as large.
+        for part in ("samples", "parts"):
+            report.pop(part, None)
         self.results.setdefault((shape.key, server.name), []).append(report)
 
     @staticmethod

@@ -58,6 +58,11 @@ class Shape:
         return ["--subscribers", str(self.connections), "--channels", str(self.channels), "--window", str(self.window),
                 "--size", str(self.size)]
 
+    def patience(self):
+        """How many times longer than others it is measured: where one window is hundreds of megabytes, or a thousand
+        channels are each waited for, a usual time would see too few messages."""
+        return 3 if self.connections * self.window * self.size >= 100 << 20 or self.channels > 100 else 1
+
     def uses_hub_load(self, server):
         return self.kind == "http" or server in FOREIGN_KINDS
 
