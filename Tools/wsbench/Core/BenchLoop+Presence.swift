@@ -4,8 +4,8 @@ import Synchronization
 /// Who joins and leaves the presence channels of one loop.
 ///
 /// In each channel one thing happens at a time: a member leaves; when another has been told of it, one joins; when that
-/// is confirmed and everybody has been told, the next may leave. So it is known who must be told of what. A member's
-/// name is a marker whose sequence is the number of its arrival, so notices of arrivals are checked like messages of a
+/// is confirmed and everybody has been told, the next may leave. So it is known who must be told of what. A member is
+/// named by a marker whose sequence is the number of its arrival, so notices of arrivals are checked like messages of a
 /// fan-out.
 struct PresenceTurns {
     /// What a channel waits for.

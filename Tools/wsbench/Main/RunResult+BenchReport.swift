@@ -5,7 +5,8 @@ extension RunResult {
     /// What a run reported, in the form that all outputs take.
     init(_ report: BenchReport, plan: BenchPlan, environment: RunEnvironment) {
         var scenario = Scenario(
-            name: report.shape, dialect: report.dialect, url: "ws://\(plan.host):\(plan.port)\(plan.path)",
+            name: report.shape, dialect: report.dialect,
+            url: "\(plan.isSecure ? "wss" : "ws")://\(plan.host):\(plan.port)\(plan.path)",
             connections: report.connections,
             channels: report.channels, messageBytes: report.textBytes, threads: report.threads)
         scenario.window = report.window
