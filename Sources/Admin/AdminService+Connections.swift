@@ -91,7 +91,7 @@ extension AdminService {
         }
     }
 
-    private static let gone = failure("there is no such connection on this node")
+    private static var gone: AdminValue { failure("there is no such connection on this node") }
 
     private func onWorker(
         of number: UInt64, _ answer: @escaping @Sendable (AdminValue) -> Void,

@@ -45,6 +45,12 @@ final class DashboardFront: Sendable {
 
     func open(_ service: AdminService) { self.service.withLock { $0 = service } }
 
+    /// The node has ended: lets go of it, which holds this front in turn.
+    func close() {
+        service.withLock { $0 = nil }
+        watches.forgetAll()
+    }
+
     func owns(_ head: HTTPHead) -> Bool { head.path == "/dashboard" || head.path == "/dashboard/api" }
 
     func admit(_ head: HTTPHead) -> BodyAdmission {
@@ -188,6 +194,8 @@ private final class DashboardWatches: Sendable {
         if isEnd { tail.close() }
         return ["messages": .list(tail.take())]
     }
+
+    func forgetAll() { list.withLock { $0 = [] } }
 
     private func forgetIdle(_ nowTick: UInt32) {
         let idle = list.withLock { list -> [AdminTail] in

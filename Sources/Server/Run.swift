@@ -61,6 +61,7 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     node.stop()
     node.join()
     admin?.stop()
+    dashboard?.close()
     log.info("stopped")
     return EXIT_SUCCESS
 }
