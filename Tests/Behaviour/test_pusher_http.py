@@ -122,9 +122,11 @@ def test_several_channels(node: Node) -> None:
     for number, client in enumerate(clients):
         client.subscribe(f"c{number}", "common")
     assert trigger(node, ["c0", "c1", "common"]).status == 200
-    assert sorted(g["channel"] for g in clients[0].sync()) == ["c0", "common"]
-    assert sorted(g["channel"] for g in clients[1].sync()) == ["c1", "common"]
-    assert [g["channel"] for g in clients[2].sync()] == ["common"]
+    # A reply such as a pong may pass messages of channels that wait with it.
+    for client, channels in zip(clients, (["c0", "common"], ["c1", "common"], ["common"])):
+        assert sorted(client.read_json()["channel"] for _ in channels) == channels
+    for client in clients:
+        assert client.sync() == []
 
 
 def test_sync_sees_what_was_answered(node: Node) -> None:
