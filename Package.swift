@@ -53,13 +53,14 @@ let package = Package(
         shim("CCrypto", links: ["crypto"]),
         shim("CBench", links: ["ssl", "crypto", "z"]),
         shim("CBenchReport", links: ["z"]),
+        shim("CTLS", links: ["ssl", "crypto"]),
 
         floor("ClarionLog", "Sources/Log"),
         floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
         floor("ClarionBytes", "Sources/Bytes"),
         floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
-        floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix"]),
+        floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix", "CTLS"]),
         floor(
             "ClarionEngine", "Sources/Engine",
             ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionTransport", "CPosix"]),
@@ -119,7 +120,12 @@ let package = Package(
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
         tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend"], exitTests),
-        tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend"]),
+        tests("Transport", ["ClarionTransport", "ClarionLoop"]),
+        tests(
+            "Engine",
+            [
+                "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend",
+            ]),
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("Admin", ["ClarionAdmin"]),

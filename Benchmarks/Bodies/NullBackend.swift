@@ -82,7 +82,8 @@ import ClarionLoop
 
     // MARK: The worker's side
 
-    mutating func accept(listener: Int32, token: Token) { listenerToken = token }
+    mutating func accept(listener: Int32, token: Token, namesPeers: Bool) { listenerToken = token }
+    mutating func peerAddress(_ handle: Handle) -> PeerAddress { .unknown }
     mutating func stopAccepting() {}
     mutating func receive(_ handle: Handle, token: Token) { tokens[Int(handle)] = token.raw }
     mutating func pauseReceiving(_ handle: Handle) {}

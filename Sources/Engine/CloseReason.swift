@@ -51,4 +51,12 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case kicked
     /// The node stops.
     case shutdown
+    /// A PROXY header that is none, or did not come in time.
+    case proxyHeader
+    /// TLS did not come about: no hello, a wrong one, or no agreement.
+    case handshakeFailed
+    /// TLS did not come about in time.
+    case handshakeTimeout
+    /// Bytes that are not what TLS would have them be, on an open connection.
+    case secureFault
 }

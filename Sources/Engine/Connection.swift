@@ -62,8 +62,24 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     /// The router does not know yet what becomes of the request at hand; it is asked again.
     static let awaitingRouter = ConnectionFlags(rawValue: 1 << 23)
 
+    /// Its bytes are TLS on the socket.
+    static let secured = ConnectionFlags(rawValue: 1 << 24)
+    /// TLS is not established yet.
+    static let handshaking = ConnectionFlags(rawValue: 1 << 25)
+    /// Encrypted bytes wait (`SecureLink.sealed`).
+    static let hasSealed = ConnectionFlags(rawValue: 1 << 26)
+
+    /// A PROXY header is still to come.
+    static let proxied = ConnectionFlags(rawValue: 1 << 27)
+
+    /// With any of these what comes is not looked at as it is.
+    static let guarded: ConnectionFlags = [.deaf, .secured, .proxied]
+    /// Something still has to leave.
+    static let owed: ConnectionFlags = [.hasOutbox, .hasSealed]
     /// With any of these a delivery is not the plain "send the rest of one log".
-    static let notPlain: ConnectionFlags = [.blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued]
+    static let notPlain: ConnectionFlags = [
+        .blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued, .secured,
+    ]
 }
 
 /// A connection of one worker, in its slab. Plain data; the first line of cache is what a delivery touches.

@@ -99,6 +99,7 @@ extension Core {
         unsafe counters.closed[Int(connection.pointee.reason)] += 1
         counters.connectionsOpen -= 1
         giveBlocks(of: slot)
+        endSecure(slot)
         if unsafe connection.pointee.flags.contains(.queued) {
             // The list of the next flush still names the slot; the flush finds it unused or clean.
             unsafe connection.pointee.flags.remove(.queued)
@@ -114,7 +115,8 @@ extension Core {
     /// Called by the flush when the outbox of a closing connection is empty: the next step.
     func advanceClosing(_ slot: UInt32) {
         let connection = unsafe connections[slot]
-        guard unsafe connection.pointee.phase == .closing, unsafe !connection.pointee.flags.contains(.hasOutbox) else {
+        guard unsafe connection.pointee.phase == .closing, unsafe connection.pointee.flags.isDisjoint(with: .owed)
+        else {
             return
         }
         let sentFrame = unsafe connection.pointee.flags.contains(.closeFrameSent)
@@ -201,7 +203,7 @@ extension Core {
             guard unsafe connections[slot].pointee.phase == .http else { continue }
             if unsafe connections[slot].pointee.flags.contains(.awaitingAnswer) {
                 unsafe connections[slot].pointee.flags.insert(.closeAfterAnswer)
-            } else if unsafe !connections[slot].pointee.flags.contains(.hasOutbox) {
+            } else if unsafe connections[slot].pointee.flags.isDisjoint(with: .owed) {
                 terminate(slot, reason: .shutdown)
             }
         }

@@ -325,7 +325,7 @@ extension Core {
     func answerLeft(_ slot: UInt32) {
         let connection = unsafe connections[slot]
         guard unsafe connection.pointee.phase == .http, unsafe !connection.pointee.flags.contains(.awaitingAnswer),
-            unsafe !connection.pointee.flags.contains(.continued)
+            unsafe !connection.pointee.flags.contains(.continued), unsafe connection.pointee.requestCount > 0
         else { return }
         if unsafe connection.pointee.flags.contains(.closeAfterAnswer) {
             let wasRefused = unsafe connection.pointee.flags.contains(.deaf)

@@ -1,4 +1,5 @@
 import ClarionBytes
+import ClarionTransport
 import ClarionWire
 
 // What comes from a connection: bytes to frames to messages. Frames are read where they lie, in the backend's receive
@@ -6,7 +7,7 @@ import ClarionWire
 
 extension Core {
     /// A new connection. nil when the worker is full: the backend must close the handle.
-    func accept(_ handle: Int32) -> UInt32? {
+    func accept(_ handle: Int32, _ traits: ListenerTraits = []) -> UInt32? {
         guard !isStopping, let slot = connections.take() else {
             counters.acceptsRefused += 1
             counters.closed[Int((isStopping ? CloseReason.shutdown : .nodeFull).rawValue)] += 1
@@ -21,7 +22,13 @@ extension Core {
         unsafe connection.pointee.orderHome = UInt8(workerIndex)
         counters.connectionsAccepted += 1
         counters.connectionsOpen += 1
-        setTimer(slot, at: nowTick + seconds(limits.headSeconds))
+        if traits.contains(.secured) {
+            unsafe connection.pointee.flags = [.secured, .handshaking]
+            unsafe secureLinks[slot].pointee = SecureLink()
+            setTimer(slot, at: nowTick + seconds(limits.handshakeSeconds))
+        } else {
+            setTimer(slot, at: nowTick + seconds(limits.headSeconds))
+        }
         return slot
     }
 
@@ -35,7 +42,9 @@ extension Core {
         case .http:
             // An answer that is being made or sent still leaves, and those to the requests behind it: the peer may only
             // have shut its sending side.
-            if unsafe connection.pointee.flags.isDisjoint(with: [.awaitingAnswer, .awaitingRouter, .hasOutbox]) {
+            if unsafe connection.pointee.flags.isDisjoint(
+                with: [.awaitingAnswer, .awaitingRouter, .hasOutbox, .hasSealed])
+            {
                 unsafe terminate(slot, reason: connection.pointee.requestCount > 0 ? .httpDone : .peerClosed)
             }
         case .open:
@@ -44,7 +53,7 @@ extension Core {
             terminate(slot, reason: .peerVanished)
         case .closing:
             unsafe connection.pointee.flags.insert(.closeFrameReceived)
-            if unsafe connection.pointee.flags.contains(.hasOutbox) {
+            if unsafe !connection.pointee.flags.isDisjoint(with: .owed) {
                 markDirty(slot)
             } else {
                 terminate(slot, reason: .peerClosed)
@@ -56,9 +65,16 @@ extension Core {
 
     /// Bytes came. `bytes` may be changed (frames are unmasked in place).
     func receive(_ slot: UInt32, _ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
-        let connection = unsafe connections[slot]
         counters.bytesIn += UInt64(count)
-        if unsafe connection.pointee.flags.contains(.deaf) { return }
+        if unsafe !connections[slot].pointee.flags.isDisjoint(with: .guarded) {
+            return unsafe receiveGuarded(slot, bytes, count: count)
+        }
+        unsafe receivePlain(slot, bytes, count: count)
+    }
+
+    /// Bytes of HTTP or WebSocket, as they lie in the socket's buffer or in that of TLS.
+    func receivePlain(_ slot: UInt32, _ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
+        let connection = unsafe connections[slot]
         if unsafe !connection.pointee.flags.contains(.onlyPongsCount) { heard(slot) }
         if unsafe connection.pointee.phase == .http { return unsafe receiveRequest(slot, bytes, count: count) }
         if unsafe connection.pointee.flags.contains(.inputHeld) { return unsafe holdInput(slot, bytes, count: count) }
@@ -248,7 +264,7 @@ extension Core {
     /// Fragments of this size and more are never too many.
     private static let fragmentBytesMin = 64
 
-    private func takeControlToken(_ slot: UInt32) -> Bool {
+    func takeControlToken(_ slot: UInt32) -> Bool {
         let connection = unsafe connections[slot]
         let elapsed = unsafe nowTick &- connection.pointee.controlTick
         let refill = Int(elapsed) * limits.controlFramesPerSecond / Int(Clock.ticksPerSecond)

@@ -118,7 +118,8 @@ extension Core {
             claim(flags.contains(.several) == (connection.subscriptionCount > 1))
             claim(connection.outboxStart <= connection.outboxEnd)
             claim(flags.contains(.hasOutbox) == (connection.outboxStart < connection.outboxEnd))
-            if flags.contains(.hasOutbox) && connection.phase != .joining {
+            if flags.contains(.secured) { blockBytes += checkSecure(slot, flags) }
+            if !flags.isDisjoint(with: .owed) && connection.phase != .joining {
                 claim(!flags.isDisjoint(with: [.queued, .blocked, .outboxHeld]), "an outbox that nobody looks at")
             }
             let isWaiting = !flags.isDisjoint(with: [.inputHeld, .outboxHeld])
@@ -132,6 +133,14 @@ extension Core {
             claim(connections.isInUse(slot))
             unsafe claim(connections[slot].pointee.phase == .http, "a body of nobody")
         }
+    }
+
+    /// What waits encrypted is flagged. Returns the memory it takes.
+    private func checkSecure(_ slot: UInt32, _ flags: ConnectionFlags) -> Int {
+        let link = unsafe secureLinks[slot].pointee
+        claim(link.start <= link.end)
+        claim(flags.contains(.hasSealed) == (link.start < link.end))
+        return Int(link.sealed.capacity) + Int(link.partial.capacity)
     }
 
     private func checkSubscriptions(of slot: UInt32, _ connection: Connection) {

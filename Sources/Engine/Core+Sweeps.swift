@@ -147,7 +147,7 @@ extension Core {
     func outboxDrained(_ slot: UInt32) {
         guard connections.isInUse(slot) else { return }
         let connection = unsafe connections[slot]
-        if unsafe connection.pointee.flags.contains(.hasOutbox) { return markDirty(slot) }
+        if unsafe !connection.pointee.flags.isDisjoint(with: .owed) { return markDirty(slot) }
         switch unsafe connection.pointee.phase {
         case .http: answerLeft(slot)
         case .closing: advanceClosing(slot)

@@ -61,7 +61,7 @@ extension Core {
         case .joining:
             return
         case .closing, .lingering:
-            let isOwed = unsafe connection.pointee.flags.contains(.hasOutbox)
+            let isOwed = unsafe !connection.pointee.flags.isDisjoint(with: .owed)
             let deadline = unsafe connection.pointee.phaseTick + seconds(closingSecondsMax(isOwed: isOwed))
             // What the kernel holds already is not thrown away: it leaves after us, bounded by TCP_USER_TIMEOUT. Only
             // a frame of which it holds a part is cut.
@@ -84,7 +84,9 @@ extension Core {
     private func httpTimerFired(_ slot: UInt32) {
         let connection = unsafe connections[slot]
         if unsafe connection.pointee.flags.contains(.awaitingRouter) { return lookAgain(slot) }
-        if unsafe connection.pointee.flags.contains(.awaitingAnswer) || connection.pointee.flags.contains(.hasOutbox) {
+        if unsafe connection.pointee.flags.contains(.proxied) { return proxyTimerFired(slot) }
+        if unsafe connection.pointee.flags.contains(.handshaking) { return guardTimerFired(slot) }
+        if unsafe !connection.pointee.flags.isDisjoint(with: [.awaitingAnswer, .hasOutbox, .hasSealed]) {
             let deadline = unsafe connection.pointee.phaseTick + seconds(limits.idleSeconds)
             if nowTick >= deadline { return terminate(slot, reason: .idle, reset: true) }
             return setTimer(slot, at: deadline)

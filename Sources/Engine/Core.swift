@@ -1,6 +1,7 @@
 import CPosix
 public import ClarionBytes
 public import ClarionLoop
+public import ClarionTransport
 import ClarionWire
 
 /// Something that the loop has to ask the backend for, noted by code that does not see the backend.
@@ -114,6 +115,18 @@ final class HeldPublishes {
     var users = UserDirectory()
     /// The number of the last request to a home.
     var entrySerial: UInt32 = 0
+    /// Whose connections they are, by slot; touched only where `knowsPeers`.
+    let peers: SideTable<PeerAddress>
+    var knowsPeers = false
+
+    /// TLS: where sessions work, what connections have of it, what new ones begin with, and who waits for that.
+    var securePort = SecurePort()
+    let secureLinks: SideTable<SecureLink>
+    public var secureContext: SecureContext?
+    var handshakes = PlainVector<WaitingHello>()
+    /// Sixteenths of handshakes that may begin now, and when they were last counted.
+    var handshakeTokens: Int
+    var handshakeTick: UInt32 = 1
 
     /// Encoders write here; empty between uses.
     var scratch = ByteBuffer(capacity: 4096)
@@ -153,6 +166,9 @@ final class HeldPublishes {
         self.limits = limits
         self.httpLimits = httpLimits
         connections = Slab(capacity: limits.connectionsMax, pristine: Connection())
+        secureLinks = SideTable(capacity: limits.connectionsMax)
+        peers = SideTable(capacity: limits.connectionsMax)
+        handshakeTokens = limits.handshakesPerSecond * Int(Clock.ticksPerSecond)
         subscriptions = Slab(
             capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26),
             pristine: Subscription())
@@ -187,7 +203,10 @@ final class HeldPublishes {
     deinit {
         for index in 0..<UInt32(channels.touched) where channels.isInUse(index) { freeChannelMemory(index) }
         for index in 0..<UInt32(homes.touched) where homes.isInUse(index) { freeHomeMemory(index) }
-        for index in 0..<UInt32(connections.touched) where connections.isInUse(index) { giveBlocks(of: index) }
+        for index in 0..<UInt32(connections.touched) where connections.isInUse(index) {
+            giveBlocks(of: index)
+            endSecure(index)
+        }
         for note in memberNotes.values { note.frame.release() }
         for index in 0..<homeWork.count { Exchange.discard(homeWork[index]) }
         for waiting in held { for item in waiting.items { item.frame.release() } }
@@ -257,7 +276,7 @@ final class HeldPublishes {
     }
 
     var isSweeping: Bool { !sweeping.isEmpty || !starting.isEmpty }
-    var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty || !homeWork.isEmpty }
+    var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty || !homeWork.isEmpty || canAnswerHello }
 
     /// Takes the bounds of `new` that are no reservations of memory made at the start. They hold for new work.
     public func adopt(_ new: EngineLimits) {
@@ -267,6 +286,9 @@ final class HeldPublishes {
         limits.slowConsumerPolicy = new.slowConsumerPolicy
         limits.slowConsumerSeconds = new.slowConsumerSeconds
         limits.headSeconds = new.headSeconds
+        limits.handshakeSeconds = new.handshakeSeconds
+        limits.handshakesPerSecond = new.handshakesPerSecond
+        limits.trustedProxies = new.trustedProxies
         limits.idleSeconds = new.idleSeconds
         limits.messageSeconds = new.messageSeconds
         limits.fragmentsMax = new.fragmentsMax

@@ -49,10 +49,22 @@ public struct CoreCounters: Sendable {
     public var subscriptionsRefused: UInt64 = 0
     public var staleDeliveries: UInt64 = 0
     public var clockPauses: UInt64 = 0
+    /// PROXY headers that were believed, and what should have been one.
+    public var proxyHeaders: UInt64 = 0
+    public var proxyHeadersRefused: UInt64 = 0
+    /// TLS: hellos that were answered, handshakes that came to their end, those of them that took up an earlier
+    /// session, and those that failed.
+    public var handshakesBegun: UInt64 = 0
+    public var handshakesDone: UInt64 = 0
+    public var handshakesResumed: UInt64 = 0
+    public var handshakesFailed: UInt64 = 0
+    /// TLS: open connections that sent what is no TLS, and key updates and the like.
+    public var secureFaults: UInt64 = 0
+    public var keyUpdates: UInt64 = 0
     /// HTTP answers by class of status: 1xx…5xx at 0…4.
     public var responses = InlineArray<5, UInt64>(repeating: 0)
     /// Connections closed, by `CloseReason.rawValue`.
-    public var closed = InlineArray<32, UInt64>(repeating: 0)
+    public var closed = InlineArray<64, UInt64>(repeating: 0)
     /// Memory in blocks (logs, waiting replies, messages being put together), in bytes.
     public var blockBytes: UInt64 = 0
 

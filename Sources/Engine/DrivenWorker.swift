@@ -1,5 +1,6 @@
 import ClarionBytes
 public import ClarionLoop
+import ClarionTransport
 import ClarionWire
 
 /// A node of one worker without a thread of its own: whoever holds it says when it makes a turn, and what its kernel
@@ -20,7 +21,9 @@ public struct DrivenWorker<B: Backend & ~Copyable>: ~Copyable {
         let core = try Core(workerIndex: 0, exchange: exchange, limits: limits, httpLimits: HTTPLimits())
         core.handlers = protocols.handlers
         core.router = protocols.router
-        loop = WorkerLoop(backend: backend, core: core, listener: -1, sendBatchMax: options.sendBatchMax)
+        loop = WorkerLoop(
+            backend: backend, core: core, listeners: [WorkerListener(descriptor: -1)],
+            sendBatchMax: options.sendBatchMax)
         loop.start()
     }
 

@@ -1,3 +1,5 @@
+public import ClarionLoop
+
 /// The bounds of an engine, all per worker or per connection. `docs/LIMITS.md` tells what each costs.
 public struct EngineLimits: Sendable {
     /// Connections of one worker.
@@ -18,6 +20,12 @@ public struct EngineLimits: Sendable {
     public var slowConsumerPolicy = SlowConsumerPolicy.close
     /// From accept to the end of the request head, and of the body behind it.
     public var headSeconds = 5
+    /// From accept to the end of the TLS handshake.
+    public var handshakeSeconds = 5
+    /// TLS handshakes that one worker begins in a second.
+    public var handshakesPerSecond = 500
+    /// Whose PROXY headers and X-Forwarded-For fields are believed.
+    public var trustedProxies: [AddressRange] = []
     /// An HTTP connection between requests.
     public var idleSeconds = 30
     /// From our close frame, or the end of sending, to the end of TCP.

@@ -1,7 +1,7 @@
 import CPosix
 import ClarionBytes
 public import ClarionLoop
-import ClarionTransport
+public import ClarionTransport
 public import ClarionWire
 import Glibc
 import Synchronization
@@ -12,8 +12,10 @@ public struct NodeConfiguration: Sendable {
     public var usesUring = false
     public var limits = EngineLimits()
     public var httpLimits = HTTPLimits()
-    /// Listening descriptors, one for each worker; the node owns them from start on.
-    public var listeners: [Int32] = []
+    /// What each worker listens on, by worker; the node owns the descriptors from start on.
+    public var listeners: [[WorkerListener]] = []
+    /// What TLS sessions begin with, where a listener wants them.
+    public var secureContext: SecureContext?
     /// Processors to pin workers to, in turn; empty: none is pinned.
     public var processors: [Int32] = []
     public var makeProtocols: @Sendable (_ worker: Int) -> WorkerProtocols
@@ -125,6 +127,15 @@ public final class Node: Sendable {
         for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }
     }
 
+    /// New TLS sessions begin with `context`; those that run keep what they have.
+    public func use(_ context: SecureContext) {
+        for index in 0..<configuration.workers {
+            var mail = Mail(.call)
+            unsafe mail.call = unsafe Unmanaged.passRetained(MailCall { $0.secureContext = context }).toOpaque()
+            exchange.post(mail, to: index)
+        }
+    }
+
     /// Waits until all workers have left.
     public func join() {
         let list = threads.withLock { threads in
@@ -157,13 +168,15 @@ public final class Node: Sendable {
             exchange.becomeQuiet()
             exchange.leave()
         }
-        close(configuration.listeners[index])
+        SecurePort.leaveThread()
+        for listener in configuration.listeners[index] { close(listener.descriptor) }
     }
 
     private func run<B: Backend & ~Copyable>(_ index: Int, _ type: B.Type) throws(LoopError) {
         let core = try Core(
             workerIndex: index, exchange: exchange, limits: configuration.limits, httpLimits: configuration.httpLimits)
         let protocols = configuration.makeProtocols(index)
+        core.secureContext = configuration.secureContext
         core.handlers = protocols.handlers
         core.router = protocols.router
         core.observer = protocols.observer
@@ -172,7 +185,7 @@ public final class Node: Sendable {
         let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         let backend = try B(options: options)
         var loop = WorkerLoop(
-            backend: backend, core: core, listener: configuration.listeners[index], sendBatchMax: options.sendBatchMax)
+            backend: backend, core: core, listeners: configuration.listeners[index], sendBatchMax: options.sendBatchMax)
         loop.start()
         report(index, .success(()))
         while !loop.turn() {}

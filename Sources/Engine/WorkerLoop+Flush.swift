@@ -11,6 +11,10 @@ struct SendRecord: BitwiseCopyable {
         case log
         /// Pieces copied together: segments firstSegment ..< firstSegment + segmentCount.
         case staged
+        /// TLS: `count` encrypted bytes from `start` on in `FlushState.sealing`. `messages` is 0 if they are of a log.
+        case sealed
+        /// TLS: encrypted bytes that waited with the connection.
+        case waitingSealed
     }
     var kind: Kind
     var connection: UInt32
@@ -43,6 +47,9 @@ struct SendSegment: BitwiseCopyable {
     /// Points to `TurnLimits.stagingBytes` bytes; owned.
     let staging: UnsafeMutablePointer<UInt8>
     var stagingUsed = 0
+    /// Points to `sealingBytes` bytes, untouched where there is no TLS; owned.
+    let sealing: UnsafeMutablePointer<UInt8>
+    var sealingUsed = 0
     var sources = PlainVector<MergeSource>(capacity: 128)
     /// Connections whose outbox became empty, and those whose socket failed; looked at when the sends are accounted
     /// for.
@@ -55,11 +62,13 @@ struct SendSegment: BitwiseCopyable {
         self.sendBatchMax = sendBatchMax
         unsafe records = UnsafeMutablePointer.allocate(capacity: sendBatchMax)
         unsafe staging = UnsafeMutablePointer.allocate(capacity: TurnLimits.stagingBytes)
+        unsafe sealing = UnsafeMutablePointer.allocate(capacity: FlushState.sealingBytes)
     }
 
     deinit {
         unsafe records.deallocate()
         unsafe staging.deallocate()
+        unsafe sealing.deallocate()
     }
 }
 
@@ -83,6 +92,7 @@ extension WorkerLoop where B: ~Copyable {
         }
         flush.recordCount = 0
         flush.stagingUsed = 0
+        flush.sealingUsed = 0
         flush.segments.removeAll()
         sweepChannels()
         flushDirty()
@@ -159,6 +169,8 @@ extension WorkerLoop where B: ~Copyable {
                 unsafe channel.pointee.passedOver = true
                 if flags.isDisjoint(with: [.blocked, .closing]) {
                     unsafe core.markDirty(subscriber.pointee.connection)
+                    // Encrypting takes its time: after a slice of such visits it is the turn of others, as with sends.
+                    if flags.contains(.secured) { visitsLeft -= SecureLimits.visitsPerSecure }
                 }
                 continue
             }
@@ -192,7 +204,7 @@ extension WorkerLoop where B: ~Copyable {
         let count = core.dirty.count
         var index = 0
         while index < count && flush.recordCount < flush.sendBatchMax
-            && flush.stagingUsed + TurnLimits.stagedSendBytesMax <= TurnLimits.stagingBytes
+            && flush.stagingUsed + TurnLimits.stagedSendBytesMax <= TurnLimits.stagingBytes && canSeal
         {
             flushConnection(core.dirty[index])
             index += 1
@@ -209,6 +221,7 @@ extension WorkerLoop where B: ~Copyable {
         {
             return
         }
+        if unsafe connection.pointee.flags.contains(.hasSealed), flushSealed(slot) { return }
         let outbox = core.outboxView(slot)
         collectSources(slot)
         if outbox.count > TurnLimits.stagedSendBytesMax / 2 || (!outbox.isEmpty && flush.sources.isEmpty) {
@@ -228,11 +241,23 @@ extension WorkerLoop where B: ~Copyable {
         stage(slot, outbox)
     }
 
-    private mutating func queue(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ record: SendRecord) {
-        let handle = unsafe core.connections[record.connection].pointee.handle
-        let index = unsafe backend.send(handle, bytes: bytes, count: count)
+    /// Queues one send. TLS may take only the first bytes at once: how many it took; all of them elsewhere.
+    @discardableResult
+    private mutating func queue(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ record: SendRecord) -> Int {
+        let slot = record.connection
+        let connection = unsafe core.connections[slot]
+        if unsafe connection.pointee.flags.contains(.secured) {
+            let taken = unsafe sealAndQueue(slot, bytes, count, record)
+            if taken < count { core.markDirty(slot) }
+            // What is encrypted is on its way: it is accounted for at once.
+            if record.kind == .outbox { core.consumeOutbox(slot, taken) }
+            if record.kind == .staged { applySegments(record, taken: taken) }
+            return taken
+        }
+        let index = unsafe backend.send(connection.pointee.handle, bytes: bytes, count: count)
         unsafe (flush.records + index).initialize(to: record)
         flush.recordCount = index + 1
+        return count
     }
 
     /// The logs in which a connection has something to read.
@@ -262,13 +287,13 @@ extension WorkerLoop where B: ~Copyable {
         guard let subscribers = unsafe channel.pointee.subscribers else { return }
         let head = unsafe channel.pointee.log.head
         let count = Int(head - source.cursor)
-        unsafe queue(
-            channel.pointee.log.pointer(at: source.cursor), count,
-            SendRecord(
-                kind: .log, connection: slot, count: UInt32(count), channel: source.channel, position: position,
-                start: source.cursor, messages: source.entryCount - source.entry))
+        let record = SendRecord(
+            kind: .log, connection: slot, count: UInt32(count), channel: source.channel, position: position,
+            start: source.cursor, messages: source.entryCount - source.entry)
+        let taken = unsafe queue(channel.pointee.log.pointer(at: source.cursor), count, record)
         unsafe subscribers[Int(position)].cursor = head
         core.counters.deliveries += UInt64(source.entryCount - source.entry)
+        if taken < count { takeBack(record, taken: taken) }
     }
 
     /// Copies the outbox and the next messages of all logs, oldest first, into one piece, and queues it. The cursors
@@ -330,13 +355,14 @@ extension WorkerLoop where B: ~Copyable {
     private mutating func queueEntry(_ slot: UInt32, _ source: MergeSource, _ entry: LogEntry, _ count: Int) {
         guard let subscribers = unsafe core.channels[source.channel].pointee.subscribers else { return }
         let position = unsafe core.subscriptions[source.subscription].pointee.position
-        unsafe queue(
-            core.channels[source.channel].pointee.log.pointer(at: source.cursor), count,
-            SendRecord(
-                kind: .log, connection: slot, count: UInt32(count), channel: source.channel, position: position,
-                start: source.cursor, messages: 1))
+        let record = SendRecord(
+            kind: .log, connection: slot, count: UInt32(count), channel: source.channel, position: position,
+            start: source.cursor, messages: 1)
+        let taken = unsafe queue(
+            core.channels[source.channel].pointee.log.pointer(at: source.cursor), count, record)
         unsafe subscribers[Int(position)].cursor = entry.end
         core.counters.deliveries += 1
+        if taken < count { takeBack(record, taken: taken) }
         core.markDirty(slot)
     }
 
@@ -387,6 +413,8 @@ extension WorkerLoop where B: ~Copyable {
                     // What it must not get may stand in what was not sent.
                     unsafe core.connections[record.connection].pointee.flags.insert(.hasExclusion)
                 }
+            case .sealed, .waitingSealed:
+                accountForSealed(record, taken: taken)
             }
             if taken < Int(record.count) {
                 let isFull = taken > 0 || result == -EAGAIN

@@ -1,6 +1,7 @@
 import CPosix
 import ClarionBytes
 import ClarionLoop
+import ClarionTransport
 
 /// What a token of this floor is about.
 enum TokenOperation {
@@ -16,7 +17,7 @@ enum TokenOperation {
 @safe struct WorkerLoop<B: Backend & ~Copyable>: ~Copyable {
     var backend: B
     let core: Core
-    let listener: Int32
+    let listeners: [WorkerListener]
 
     /// Points to `TurnLimits.completionsMax` completions; owned.
     private let completions: UnsafeMutablePointer<Completion>
@@ -36,10 +37,10 @@ enum TokenOperation {
     private let expired: UnsafeMutablePointer<Int32>
     private static var expiredMax: Int { 256 }
 
-    init(backend: consuming B, core: Core, listener: Int32, sendBatchMax: Int) {
+    init(backend: consuming B, core: Core, listeners: [WorkerListener], sendBatchMax: Int) {
         self.backend = backend
         self.core = core
-        self.listener = listener
+        self.listeners = listeners
         unsafe completions = UnsafeMutablePointer.allocate(capacity: TurnLimits.completionsMax)
         unsafe expired = UnsafeMutablePointer.allocate(capacity: WorkerLoop.expiredMax)
         flush = FlushState(sendBatchMax: sendBatchMax)
@@ -58,7 +59,12 @@ enum TokenOperation {
     }
 
     mutating func start() {
-        backend.accept(listener: listener, token: Token(operation: TokenOperation.listener, generation: 1, slot: 0))
+        for (index, listener) in listeners.enumerated() {
+            let token = Token(operation: TokenOperation.listener, generation: 1, slot: UInt32(index))
+            let namesPeers = !listener.traits.isDisjoint(with: [.proxied, .namesPeers])
+            if namesPeers { core.knowsPeers = true }
+            backend.accept(listener: listener.descriptor, token: token, namesPeers: namesPeers)
+        }
         isAccepting = true
         core.exchange.setWakeDescriptor(backend.wakeDescriptor, of: core.workerIndex)
     }
@@ -79,6 +85,7 @@ enum TokenOperation {
         // was in the mailbox before these completions came.
         isBehindOnMail = !readMail()
         let hasMoreInput = readCompletions(count)
+        if !core.handshakes.isEmpty { core.answerHellos() }
         core.mayEndInput(hasMoreInput: hasMoreInput)
         core.settleHomes()
         applyCommands()
@@ -100,7 +107,8 @@ enum TokenOperation {
             return isHeldBack && !isBehindOnMail ? WorkerLoop.heldBackNanoseconds : 0
         }
         if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
-        let idleTicks: UInt32 = core.isStopping ? 1 : (core.countsDue.isEmpty ? 4 : 1) * Clock.ticksPerSecond
+        let isTicking = core.isStopping || !core.handshakes.isEmpty
+        let idleTicks: UInt32 = isTicking ? 1 : (core.countsDue.isEmpty ? 4 : 1) * Clock.ticksPerSecond
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
         let ticks = UInt64(min(next > core.nowTick ? next - core.nowTick : 0, idleTicks))
         let untilNext = ticks * Clock.nanosecondsPerTick
@@ -168,7 +176,7 @@ enum TokenOperation {
         let slot = completion.token.slot
         switch completion.kind {
         case .accepted:
-            accept(completion.result)
+            accept(completion.result, listeners[Int(slot)].traits)
         case .received:
             if isCurrent(completion.token) {
                 if completion.result > 0, let bytes = unsafe completion.bytes {
@@ -194,15 +202,19 @@ enum TokenOperation {
             && core.connections.isInUse(token.slot)
     }
 
-    private mutating func accept(_ handle: Int32) {
+    private mutating func accept(_ handle: Int32, _ traits: ListenerTraits) {
         if handle < 0 {
             core.counters.acceptFailures += 1
             return
         }
-        guard let slot = core.accept(handle) else {
+        guard let slot = core.accept(handle, traits) else {
             let token = Token(operation: TokenOperation.refused, generation: 0, slot: 0)
             backend.close(handle, token: token, reset: true)
             return
+        }
+        if core.knowsPeers {
+            let isNamed = !traits.isDisjoint(with: [.proxied, .namesPeers])
+            core.begin(slot, at: isNamed ? backend.peerAddress(handle) : .unknown, traits)
         }
         backend.receive(handle, token: token(of: slot))
     }
@@ -246,6 +258,7 @@ enum TokenOperation {
     // MARK: Commands
 
     private mutating func applyCommands() {
+        if core.secureContext != nil && !core.commands.isEmpty { sayFarewells() }
         var index = 0
         while index < core.commands.count {
             let command = core.commands[index]

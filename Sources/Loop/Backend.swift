@@ -104,7 +104,11 @@ public protocol Backend: ~Copyable {
     var wakeDescriptor: Int32 { get }
 
     /// Accepts connections of `listener` (a bound, listening, non-blocking descriptor; stays owned by the caller).
-    mutating func accept(listener: Int32, token: Token)
+    /// `namesPeers`: `peerAddress` will be asked for them, which may make accepting dearer.
+    mutating func accept(listener: Int32, token: Token, namesPeers: Bool)
+    /// Whose connection it is. Asked when `.accepted` is told, for listeners that name peers; `.unknown` for others,
+    /// and when the peer has gone already.
+    mutating func peerAddress(_ handle: Handle) -> PeerAddress
     /// No `.accepted` comes any more once the next `turn` has returned; connections that arrive meanwhile stay in the
     /// listener's queue or are closed. The caller may close its descriptor after that turn.
     mutating func stopAccepting()

@@ -39,6 +39,19 @@ enum SystemCall {
         }
     }
 
+    /// Whose connection it is, while there is one.
+    static func peerAddress(_ socket: Int32) -> PeerAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &storage) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getpeername(socket, $0, &length) }
+        }
+        if result != 0 { return .unknown }
+        return unsafe withUnsafeBytes(of: &storage) {
+            unsafe PeerAddress(socketAddress: UnsafeRawBufferPointer(rebasing: $0.prefix(Int(length))))
+        }
+    }
+
     static func receive(_ socket: Int32, into bytes: UnsafeMutablePointer<UInt8>, capacity: Int) -> Int32 {
         retryingLong { unsafe recv(socket, bytes, capacity, dontWait) }
     }

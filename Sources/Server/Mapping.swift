@@ -1,4 +1,5 @@
 import ClarionEngine
+import ClarionLoop
 import ClarionPusher
 import ClarionRealtimeJSON
 import ClarionSettings
@@ -74,8 +75,10 @@ extension TryPageFacts {
 }
 
 extension EngineLimits {
-    init(_ limits: Limits) {
+    init(_ settings: Settings) {
         self.init()
+        let limits = settings.limits
+        trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
         channelsMax = limits.channelsMax
         subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax
@@ -90,6 +93,8 @@ extension EngineLimits {
         }
         slowConsumerSeconds = limits.slowConsumerSeconds
         headSeconds = limits.headSeconds
+        handshakeSeconds = limits.handshakeSeconds
+        handshakesPerSecond = limits.handshakesPerSecond
         idleSeconds = limits.idleSeconds
         messageSeconds = limits.messageSeconds
         fragmentsMax = limits.fragmentsMax
@@ -112,6 +117,8 @@ extension TransportError {
             let text = unsafe String(cString: strerror(code))
             let remedy = code == EADDRINUSE ? " (another process listens there; choose another --port)" : ""
             return "\(call) \(address.host):\(address.port): \(text)\(remedy)"
+        case .local(let call, let path, let code):
+            return "\(call) \(path): \(unsafe String(cString: strerror(code)))"
         }
     }
 }

@@ -206,6 +206,22 @@ final class MetricsPage: Sendable {
             { $0.core.staleDeliveries }
         ),
         ("clock_pauses_total", "counter", "Pauses of the whole process.", { $0.core.clockPauses }),
+        ("proxy_headers_total", "counter", "PROXY headers that were believed.", { $0.core.proxyHeaders }),
+        (
+            "proxy_headers_refused_total", "counter", "Connections without the PROXY header that was due.",
+            { $0.core.proxyHeadersRefused }
+        ),
+        ("tls_handshakes_begun_total", "counter", "TLS hellos that were answered.", { $0.core.handshakesBegun }),
+        ("tls_handshakes_done_total", "counter", "TLS handshakes that came to their end.", { $0.core.handshakesDone }),
+        (
+            "tls_handshakes_resumed_total", "counter", "TLS handshakes that took up an earlier session.",
+            { $0.core.handshakesResumed }
+        ),
+        ("tls_handshakes_failed_total", "counter", "TLS handshakes that failed.", { $0.core.handshakesFailed }),
+        (
+            "tls_faults_total", "counter", "Open TLS connections that sent what is no TLS.", { $0.core.secureFaults }
+        ),
+        ("tls_key_updates_total", "counter", "TLS key updates and the like.", { $0.core.keyUpdates }),
         ("system_calls_total", "counter", "System calls of the loop.", { $0.loop.systemCalls }),
         (
             "receive_buffers_exhausted_total", "counter", "Times the receive buffers ran out.",

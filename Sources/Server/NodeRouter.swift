@@ -57,9 +57,21 @@ final class NodeRouter: Router {
         return .atMost(0)
     }
 
+    /// Whom the node takes the client for, for those who set up balancers in front of it.
+    private func answerAddress(_ head: HTTPHead, _ session: Session) {
+        let text = Array("\(session.clientAddress(head))\n".utf8)
+        unsafe text.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            session.respond(
+                status: 200, contentType: "text/plain; charset=utf-8",
+                body: unsafe ByteView(base: base, count: buffer.count))
+        }
+    }
+
     func request(_ head: HTTPHead, body: ByteView, _ session: Session) {
         if pusher.request(head, body: body, session) { return }
         if let realtime, realtime.owns(head) { return realtime.request(head, body: body, session) }
+        if echoes && head.path == "/echo/address" { return answerAddress(head, session) }
         if let dashboard, dashboard.owns(head) { return dashboard.request(head, body: body, session) }
         let isPage = head.path == "/"
         guard isPage || head.path == "/metrics" else {

@@ -25,11 +25,18 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     }
     let processors = usableProcessors()
     let workerCount = settings.workers > 0 ? settings.workers : max(processors.count, 1)
-    let opened: (descriptors: [Int32], port: UInt16)
+    let secureOptions = SecureOptions(settings.tls)
+    var secureContext: SecureContext?
+    do throws(SecureError) {
+        secureContext = try secureOptions.map { options throws(SecureError) in try SecureContext(options) }
+    } catch {
+        log.error("certificates not usable", ["error": .text(error.description)])
+        return EXIT_FAILURE
+    }
+    if let secureContext { SecureReload.warnOfExpiry(secureContext, log) }
+    let opened: OpenedListeners
     do throws(TransportError) {
-        let address = ListenAddress(host: settings.host, port: UInt16(clamping: settings.port))
-        opened = try Listener.open(
-            address, count: workerCount, unacknowledgedSeconds: settings.limits.unacknowledgedSeconds)
+        opened = try OpenedListeners(settings, workerCount: workerCount)
     } catch {
         log.error("cannot listen", ["error": .text(error.description)])
         return EXIT_FAILURE
@@ -41,9 +48,10 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     let dashboard = settings.dashboardPassword.map {
         DashboardFront(DashboardFront.Configuration(user: settings.dashboardUser, password: $0.revealed))
     }
-    let configuration = nodeConfiguration(
-        settings, shared, usesUring: usesUring, workerCount: workerCount, listeners: opened.descriptors,
+    var configuration = nodeConfiguration(
+        settings, shared, usesUring: usesUring, workerCount: workerCount, listeners: opened.byWorker,
         processors: processors, dashboard: dashboard)
+    configuration.secureContext = secureContext
     let node = Node(configuration)
     do throws(LoopError) {
         try node.start()
@@ -55,19 +63,35 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     dashboard?.open(service)
     let admin = openAdminSocket(settings, service, log)
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
-    let signal = signals.wait()
+    for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
+    let signal = waitForTheEnd(signals, node, secureOptions, log)
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
     signals.restoreDefaults()
     node.stop()
     node.join()
     admin?.stop()
     dashboard?.close()
+    opened.removeSockets()
     log.info("stopped")
     return EXIT_SUCCESS
 }
 
 /// Memory of this size, such as the log of a busy channel or a very long reply, is the kernel's again when it is free.
 private let mappedBlockBytesMin = 512 << 10
+
+/// Waits for a signal that ends the node, and keeps its certificates up to date meanwhile.
+private func waitForTheEnd(_ signals: SignalWaiter, _ node: Node, _ options: SecureOptions?, _ log: Logger) -> Int32 {
+    var reload = options.map(SecureReload.init)
+    while true {
+        let signal = signals.wait(seconds: reload == nil ? nil : SecureReload.lookSeconds)
+        if let signal, signal != SIGHUP { return signal }
+        if reload == nil {
+            log.info("SIGHUP: nothing to reload")
+        } else {
+            reload?.look(node, always: signal == SIGHUP, log)
+        }
+    }
+}
 
 // MARK: Parts of the start
 
@@ -106,7 +130,7 @@ private func usableProcessors() -> [Int32] {
 }
 
 private func nodeConfiguration(
-    _ settings: Settings, _ shared: PusherNode.Shared, usesUring: Bool, workerCount: Int, listeners: [Int32],
+    _ settings: Settings, _ shared: PusherNode.Shared, usesUring: Bool, workerCount: Int, listeners: [[WorkerListener]],
     processors: [Int32], dashboard: DashboardFront?
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
@@ -140,7 +164,7 @@ private func nodeConfiguration(
     configuration.listeners = listeners
     // More workers than processors: the kernel's scheduler places them better than a fixed rule.
     configuration.processors = workerCount <= processors.count ? processors : []
-    configuration.limits = EngineLimits(settings.limits)
+    configuration.limits = EngineLimits(settings)
     return configuration
 }
 
@@ -148,16 +172,18 @@ private func announce(_ settings: Settings, port: UInt16, workerCount: Int, uses
     let shown = settings.host == "0.0.0.0" || settings.host == "::" ? "127.0.0.1" : settings.host
     let host = shown.contains(":") ? "[\(shown)]" : shown
     let base = "\(host):\(port)"
+    let http = settings.tls.isEnabled ? "https" : "http"
+    let ws = settings.tls.isEnabled ? "wss" : "ws"
     var fields: LogFields = [
         "address": .text("\(settings.host):\(port)"), "workers": LogValue(workerCount),
-        "try": .text("http://\(base)/"),
+        "try": .text("\(http)://\(base)/"),
     ]
     if let app = settings.apps.first {
-        fields.append("pusher", .text("ws://\(base)\(settings.path)/app/\(app.key)"))
-        fields.append("api", .text("http://\(base)\(settings.path)/apps/\(app.id)/events"))
+        fields.append("pusher", .text("\(ws)://\(base)\(settings.path)/app/\(app.key)"))
+        fields.append("api", .text("\(http)://\(base)\(settings.path)/apps/\(app.id)/events"))
     }
-    if settings.realtime.isEnabled { fields.append("realtime", .text("ws://\(base)/ws")) }
-    if settings.echo { fields.append("echo", .text("ws://\(base)/echo")) }
-    fields.append("metrics", .text("http://\(base)/metrics"))
+    if settings.realtime.isEnabled { fields.append("realtime", .text("\(ws)://\(base)/ws")) }
+    if settings.echo { fields.append("echo", .text("\(ws)://\(base)/echo")) }
+    fields.append("metrics", .text("\(http)://\(base)/metrics"))
     log.info("ready", fields)
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Takes SIGINT and SIGTERM out of the way of all threads, and waits for one of them on the thread that asks.
+/// Takes SIGINT, SIGTERM and SIGHUP out of the way of all threads, and waits for one of them on the thread that asks.
 /// Made before any other thread, so that all inherit the mask.
 struct SignalWaiter {
     private var set = sigset_t()
@@ -9,17 +9,21 @@ struct SignalWaiter {
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGINT)
         unsafe sigaddset(&set, SIGTERM)
+        unsafe sigaddset(&set, SIGHUP)
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // Sends ask for no signal; this is for what libraries write.
         _ = signal(SIGPIPE, SIG_IGN)
     }
 
-    /// The signal that came.
-    func wait() -> Int32 {
+    /// The signal that came; nil when none came within so many seconds. Without a bound it waits for ever.
+    func wait(seconds: Int?) -> Int32? {
         var set = set
-        var received: Int32 = 0
-        while unsafe sigwait(&set, &received) != 0 {}
-        return received
+        while true {
+            var time = timespec(tv_sec: seconds ?? 0, tv_nsec: 0)
+            let received = unsafe seconds == nil ? sigwaitinfo(&set, nil) : sigtimedwait(&set, nil, &time)
+            if received >= 0 { return received }
+            if errno == EAGAIN { return nil }
+        }
     }
 
     /// From now on a second signal ends the process at once.

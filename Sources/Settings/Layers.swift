@@ -17,6 +17,7 @@ struct Layers {
     mutating func merge() -> Configuration {
         mergeNode()
         mergeApps()
+        mergeListeners()
         checkFileKeys()
         checkTogether()
         warnOfUnknownVariables()
@@ -80,6 +81,21 @@ struct Layers {
         configuration.settings.apps = apps
     }
 
+    private mutating func mergeListeners() {
+        for (index, items) in (file?.listeners ?? []).enumerated() {
+            var listener = ListenerSettings()
+            for row in SettingTable.listener {
+                let item = items.last { $0.key == row.key }
+                let found = item.map { Found(value: $0.value, source: .file(path: file?.path ?? "", line: $0.line)) }
+                let source = put(found, row, into: &listener)
+                configuration.entries.append(
+                    Configuration.Entry(
+                        key: "listeners.\(index + 1).\(row.key)", value: row.read(listener), source: source))
+            }
+            configuration.settings.listeners.append(listener)
+        }
+    }
+
     /// A raw value with its source.
     private struct Found {
         let value: SettingValue
@@ -125,7 +141,9 @@ struct Layers {
         guard let file else { return }
         let nodeKeys = (SettingTable.node + SettingTable.limits).map(\.key)
         let appKeys = SettingTable.app.map(\.key)
-        for (items, known) in [(file.node, nodeKeys)] + file.apps.map({ ($0, appKeys) }) {
+        let listenerKeys = SettingTable.listener.map(\.key)
+        let lists = file.apps.map { ($0, appKeys) } + file.listeners.map { ($0, listenerKeys) }
+        for (items, known) in [(file.node, nodeKeys)] + lists {
             for item in items where !known.contains(item.key) {
                 let hint = nearest(to: item.key, in: known).map { "; did you mean \($0)?" } ?? ""
                 problems.append(SettingsProblem("\(file.path):\(item.line): there is no setting \(item.key)\(hint)"))
@@ -136,6 +154,7 @@ struct Layers {
     /// Rules that concern more than one setting.
     private mutating func checkTogether() {
         guard problems.isEmpty else { return }
+        checkEdge()
         let settings = configuration.settings
         for (name, path) in [("id", \AppSettings.id), ("key", \AppSettings.key)] {
             var seen: Set<String> = []
@@ -158,6 +177,41 @@ struct Layers {
                     "limits.log_bytes_max is \(settings.limits.logBytesMax); it must be at least \(2 * largest), "
                         + "twice the largest message or request that is allowed"))
         }
+    }
+
+    /// Rules of TLS and of listeners.
+    private mutating func checkEdge() {
+        let settings = configuration.settings
+        let tls = settings.tls
+        var sentences: [String] = []
+        if tls.certificates.count != tls.keys.count {
+            sentences.append(
+                "tls.cert has \(tls.certificates.count) and tls.key \(tls.keys.count) files; each needs one")
+        }
+        if !tls.ocspAnswers.isEmpty, tls.ocspAnswers.count != tls.certificates.count {
+            sentences.append("tls.ocsp must have as many files as tls.cert, with - where there is none")
+        }
+        if (tls.clientCertificates == .none) != tls.clientAuthority.isEmpty {
+            sentences.append("tls.client_auth and tls.client_ca need each other")
+        }
+        if settings.listeners.count > SettingTable.furtherListenersMax {
+            sentences.append(
+                "there may be at most \(SettingTable.furtherListenersMax) listeners besides that of host and port")
+        }
+        for (index, listener) in settings.listeners.enumerated() {
+            if (listener.port == nil) == listener.socket.isEmpty {
+                sentences.append("listener \(index + 1) needs either a port or a socket")
+            }
+            if listener.speaksTLS, !tls.isEnabled {
+                sentences.append("listener \(index + 1) speaks TLS, but there is no tls.cert")
+            }
+        }
+        let isProxied =
+            settings.expectsProxyHeader || settings.listeners.contains { $0.expectsProxyHeader && $0.socket.isEmpty }
+        if isProxied, settings.trustedProxies.isEmpty {
+            sentences.append("proxy_protocol needs trusted_proxies: nobody else's header is believed")
+        }
+        problems += sentences.map { SettingsProblem($0) }
     }
 
     /// A variable that looks like ours and is not: most likely a slip of the pen.

@@ -23,6 +23,10 @@ public struct Limits: Sendable, Equatable {
     public var slowConsumerSeconds = 10
     /// Seconds from accepting a connection to the end of its request.
     public var headSeconds = 5
+    /// Seconds from accepting a connection to the end of its TLS handshake.
+    public var handshakeSeconds = 5
+    /// TLS handshakes that one worker begins in a second.
+    public var handshakesPerSecond = 500
     /// Seconds that an HTTP connection may rest between requests.
     public var idleSeconds = 30
     /// Seconds from the first byte of a message to its last.

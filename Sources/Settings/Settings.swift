@@ -7,6 +7,14 @@ public struct Settings: Sendable, Equatable {
     public var host = "127.0.0.1"
     /// TCP port; 0 lets the system choose one.
     public var port = 8080
+    /// TLS on `port`, and wherever a further listener wants it.
+    public var tls = TLSSettings()
+    /// Whether connections to `port` begin with a PROXY header.
+    public var expectsProxyHeader = false
+    /// Addresses and networks whose word about their clients is believed.
+    public var trustedProxies: [String] = []
+    /// Where the node listens besides `host` and `port`.
+    public var listeners: [ListenerSettings] = []
     /// Prefix of the routes of the Pusher protocol, empty or beginning with `/` and not ending with it.
     public var path = ""
     /// Worker threads; 0 is one for each usable processor.
@@ -45,8 +53,56 @@ extension Settings {
         var hosts = ["localhost", "127.0.0.1"]
         let own = host.contains(":") ? "[\(host)]" : host
         if !hosts.contains(own) { hosts.append(own) }
-        return hosts.map { port == 80 ? "http://\($0)" : "http://\($0):\(port)" }
+        let scheme = tls.isEnabled ? "https" : "http"
+        let isUsual = port == (tls.isEnabled ? 443 : 80)
+        return hosts.map { isUsual ? "\(scheme)://\($0)" : "\(scheme)://\($0):\(port)" }
     }
+}
+
+/// What TLS is spoken with.
+public struct TLSSettings: Sendable, Equatable {
+    /// PEM files; none: no TLS.
+    public var certificates: [String] = []
+    /// PEM files, one for each certificate.
+    public var keys: [String] = []
+    /// DER files or `-`, one for each certificate, or none at all.
+    public var ocspAnswers: [String] = []
+    public var versionMin = TLSVersion.v12
+    /// A PEM file, or empty.
+    public var clientAuthority = ""
+    public var clientCertificates = ClientCertificates.none
+
+    public init() {}
+
+    /// Whether there is anything to speak TLS with.
+    public var isEnabled: Bool { !certificates.isEmpty }
+}
+
+/// Versions of TLS that may be the oldest.
+public enum TLSVersion: String, Sendable, CaseIterable {
+    case v12 = "1.2"
+    case v13 = "1.3"
+}
+
+/// Whether clients show certificates.
+public enum ClientCertificates: String, Sendable, CaseIterable {
+    case none
+    case optional
+    case required
+}
+
+/// A listener besides that of the node's host and port.
+public struct ListenerSettings: Sendable, Equatable {
+    /// Empty: the node's host.
+    public var host = ""
+    /// TCP port; nil when it is a Unix-domain socket.
+    public var port: Int?
+    /// Path of a Unix-domain socket, or empty.
+    public var socket = ""
+    public var speaksTLS = false
+    public var expectsProxyHeader = false
+
+    public init() {}
 }
 
 /// `auto` tries io_uring and falls back to epoll.

@@ -20,6 +20,11 @@ struct SettingsFile {
     private(set) var apps: [[Item]] = []
     /// The line of each `[[apps]]`.
     private(set) var appLines: [Int] = []
+    /// What stands in each `[[listeners]]`, in their order.
+    private(set) var listeners: [[Item]] = []
+
+    /// The tables that there may be several of.
+    fileprivate static let lists = ["apps", "listeners"]
 
     /// The largest file that is read, bytes. A configuration is far smaller; a device or a log given by mistake is
     /// not read whole.
@@ -39,17 +44,16 @@ struct SettingsFile {
         }
         let lines = KeyLines(text)
         for (key, value) in table {
-            if key == "apps" {
-                guard let list = value.array else {
-                    throw SettingsProblem("\(path):\(lines.line(of: key)): apps must be written as [[apps]]")
-                }
+            if Self.lists.contains(key) {
+                let malformed = SettingsProblem("\(path):\(lines.line(of: key)): \(key) must be written as [[\(key)]]")
+                guard let list = value.array else { throw malformed }
+                var tables: [[Item]] = []
                 for index in 0..<list.count {
-                    guard let app = list[index].table else {
-                        throw SettingsProblem("\(path):\(lines.line(of: key)): apps must be written as [[apps]]")
-                    }
-                    appLines.append(lines.line(of: "apps.\(index)"))
-                    apps.append(Self.items(of: app, under: "", lines: lines, prefix: "apps.\(index)."))
+                    guard let table = list[index].table else { throw malformed }
+                    if key == "apps" { appLines.append(lines.line(of: "apps.\(index)")) }
+                    tables.append(Self.items(of: table, under: "", lines: lines, prefix: "\(key).\(index)."))
                 }
+                if key == "apps" { apps = tables } else { listeners = tables }
             } else if let inner = value.table {
                 node += Self.items(of: inner, under: key + ".", lines: lines, prefix: "")
             } else {
@@ -117,17 +121,21 @@ private struct KeyLines {
 
     init(_ text: String) {
         var prefix = ""
-        var appCount = 0
+        var counts: [String: Int] = [:]
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let trimmed = line.drop { $0 == " " || $0 == "\t" }
             if trimmed.hasPrefix("[") {
                 let isList = trimmed.hasPrefix("[[")
                 let name = Self.plain(trimmed.drop { $0 == "[" }.prefix { $0 != "]" })
-                if isList, name == "apps" { appCount += 1 }
-                let inApp = name == "apps" || name.hasPrefix("apps.")
-                prefix = inApp ? "apps.\(max(0, appCount - 1))\(name.dropFirst(4))." : name + "."
+                if isList { counts[name, default: 0] += 1 }
+                let list = SettingsFile.lists.first { name == $0 || name.hasPrefix($0 + ".") }
+                if let list {
+                    prefix = "\(list).\(max(0, counts[list, default: 0] - 1))\(name.dropFirst(list.count))."
+                } else {
+                    prefix = name + "."
+                }
                 remember(String(prefix.dropLast()), index + 1)
-                if inApp { remember("apps", index + 1) }
+                if let list { remember(list, index + 1) }
             } else if let equals = trimmed.firstIndex(of: "=") {
                 remember(prefix + Self.plain(trimmed[..<equals]), index + 1)
             }

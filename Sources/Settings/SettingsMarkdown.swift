@@ -63,6 +63,33 @@ public enum SettingsMarkdown {
 
         \(table(SettingTable.app, prefix: "app", defaults: AppSettings.embedded))
 
+        ## Listeners
+
+        The node listens on `host` and `port`, with TLS when there is a `tls.cert`. Each `[[listeners]]` of the file \
+        is one more place,
+        at most \(SettingTable.furtherListenersMax) of them:
+
+        ```toml
+        port = 443
+
+        [tls]
+        cert = ["example.org.pem", "example.net.pem"]
+        key = ["example.org.key", "example.net.key"]
+
+        [[listeners]]
+        host = "127.0.0.1"
+        port = 8080
+
+        [[listeners]]
+        socket = "/run/clarion.sock"
+        ```
+
+        \(fileTable(SettingTable.listener, defaults: ListenerSettings()))
+
+        Certificates, keys and OCSP answers are read again on SIGHUP, and when their files change. New connections \
+        get the new ones;
+        what cannot be used is reported and leaves the old ones in use.
+
         """
     }
 
@@ -114,6 +141,13 @@ public enum SettingsMarkdown {
         }
         return "| in the file | flag | environment | default | meaning |\n|---|---|---|---|---|\n"
             + lines.joined(separator: "\n")
+    }
+
+    private static func fileTable<Root>(_ rows: [SettingRow<Root>], defaults: Root) -> String {
+        let lines = rows.map { row in
+            tableRow(["`\(row.key)`", code(row.read(defaults)), "\(row.sentence) Allowed: \(row.allowed)."])
+        }
+        return "| in the file | default | meaning |\n|---|---|---|\n" + lines.joined(separator: "\n")
     }
 
     private static func bound<Root>(_ row: SettingRow<Root>, defaults: Root) -> String {

@@ -12,19 +12,43 @@ public struct ListenAddress: Sendable, Equatable {
     }
 }
 
+/// What is said and expected on the connections of a listener before anything else.
+public struct ListenerTraits: OptionSet, Sendable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// TLS.
+    public static let secured = ListenerTraits(rawValue: 1)
+    /// Connections of trusted peers begin with a PROXY header.
+    public static let proxied = ListenerTraits(rawValue: 2)
+    /// The addresses of peers are wanted.
+    public static let namesPeers = ListenerTraits(rawValue: 4)
+}
+
+/// A listening descriptor of one worker.
+public struct WorkerListener: Sendable {
+    public var descriptor: Int32
+    public var traits: ListenerTraits
+
+    public init(descriptor: Int32, traits: ListenerTraits = []) {
+        self.descriptor = descriptor
+        self.traits = traits
+    }
+}
+
 /// Why a listener could not be made.
 public enum TransportError: Error, Equatable, Sendable {
     /// The name has no address; the text is the resolver's.
     case unresolved(host: String, text: String)
     /// The system call that failed, for which address, and its errno.
     case system(call: String, address: ListenAddress, errno: Int32)
+    /// The same for a Unix-domain socket.
+    case local(call: String, path: String, errno: Int32)
 }
 
 /// Listening TCP sockets. What is set on them holds for every connection that they accept (Linux copies the options):
 /// no Nagle delay, keepalive, and a bound on how long sent data may stay unacknowledged.
-///
-/// This floor is where TLS will sit: between the bytes that the loop carries and those that the engine reads and
-/// writes. Today a connection's bytes are the socket's.
 public enum Listener {
     /// Connections that the kernel holds for us until they are accepted.
     public static let backlog: Int32 = 4096
@@ -78,6 +102,56 @@ public enum Listener {
             throw error
         }
         return (descriptors, port)
+    }
+
+    /// Listens on a Unix-domain socket at `path`, once, and makes `count` descriptors of it; owned by the caller. The
+    /// kernel gives each connection to one of them. A socket that is there already is taken away if nobody listens on
+    /// it: the one of a node that was killed.
+    public static func open(path: String, count: Int) throws(TransportError) -> [Int32] {
+        var storage = sockaddr_un()
+        storage.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: storage.sun_path), !bytes.isEmpty else {
+            throw .local(call: "bind", path: path, errno: ENAMETOOLONG)
+        }
+        unsafe withUnsafeMutableBytes(of: &storage.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(AF_UNIX, type, 0)
+        if descriptor < 0 { throw .local(call: "socket", path: path, errno: errno) }
+        var failure: (call: String, code: Int32)?
+        if unsafe call(bind, descriptor, &storage) != 0 {
+            failure = ("bind", errno)
+            if errno == EADDRINUSE, isAbandoned(&storage), unsafe unlink(path) == 0 {
+                failure = unsafe call(bind, descriptor, &storage) == 0 ? nil : ("bind", errno)
+            }
+        }
+        if failure == nil, listen(descriptor, backlog) != 0 { failure = ("listen", errno) }
+        var descriptors = [descriptor]
+        while failure == nil && descriptors.count < count {
+            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+            if copy < 0 { failure = ("fcntl", errno) } else { descriptors.append(copy) }
+        }
+        guard let failure else { return descriptors }
+        for descriptor in descriptors { close(descriptor) }
+        throw .local(call: failure.call, path: path, errno: failure.code)
+    }
+
+    /// Whether a name in the file system is that of a socket which refuses connections.
+    private static func isAbandoned(_ storage: inout sockaddr_un) -> Bool {
+        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        if probe < 0 { return false }
+        defer { close(probe) }
+        return unsafe call(connect, probe, &storage) != 0 && errno == ECONNREFUSED
+    }
+
+    private static func call(
+        _ body: (Int32, UnsafePointer<sockaddr>?, socklen_t) -> Int32, _ descriptor: Int32,
+        _ storage: inout sockaddr_un
+    ) -> Int32 {
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        return unsafe withUnsafePointer(to: &storage) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body(descriptor, $0, length) }
+        }
     }
 
     private static func makeSocket(

@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness import secure  # noqa: E402
 from harness.client import close_all, wait_until  # noqa: E402
 from harness.node import BASE, USUAL, VARIANTS, Node, Pool, Settings, Variant, binary, is_sanitized  # noqa: E402
 
@@ -39,7 +40,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "variants(list): the backends and worker counts on which to run")
+    config.addinivalue_line("markers", "plain: speaks TCP by hand, or looks at how it arrives; left out over TLS")
     config.addinivalue_line("markers", "settings(Settings): how the node of the test is started")
+
+
+OVER_TLS = ("test_frames", "test_handshake", "test_http", "test_lifecycle", "test_metrics", "test_pusher", "test_pusher_http", "test_realtime",
+            "test_slow_readers")
+"""What runs over TLS when `CLARION_TLS` is 1. The rest has clients of its own, or measures."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Over TLS: what its clients can do, apart from what a test is marked for."""
+    if not secure.EVERYWHERE:
+        return
+    for item in items:
+        if item.path.stem not in OVER_TLS or item.get_closest_marker("plain"):
+            item.add_marker(pytest.mark.skip(reason="not over TLS"))
 
 
 @pytest.fixture

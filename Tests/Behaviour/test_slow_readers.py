@@ -90,6 +90,7 @@ def test_one_stops_reading(node: Node) -> None:
         client.close()
 
 
+@pytest.mark.plain  # 400 handshakes would take longer than the close may
 @pytest.mark.settings(SMALL_LOG)
 def test_pusher_client_stops_reading(node: Node) -> None:
     """4.1, 4.4: the Pusher protocol closes with 4100: reconnect after a second. A ping's pong overtakes no data, but the close comes."""

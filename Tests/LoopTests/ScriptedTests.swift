@@ -117,7 +117,7 @@ private final class EchoNode {
 
     init(_ backend: consuming Scripted) {
         self.backend = backend
-        self.backend.accept(listener: 0, token: Token(operation: 1, generation: 0, slot: 0))
+        self.backend.accept(listener: 0, token: Token(operation: 1, generation: 0, slot: 0), namesPeers: false)
     }
 
     func turn() {

@@ -119,6 +119,14 @@ static inline void curing_prep_accept(struct io_uring_sqe *sqe, int listener, ui
     sqe->user_data = data;
 }
 
+// One connection with its peer's address. (liburing 2.3 adds one to this number and so gets the kernel's "an index of
+// your choice"; its own constant for that would hand out an ordinary descriptor.)
+static inline void curing_prep_accept_one(struct io_uring_sqe *sqe, int listener, struct sockaddr_storage *address,
+                                          socklen_t *length, uint64_t data) {
+    io_uring_prep_accept_direct(sqe, listener, (struct sockaddr *)address, length, 0, IORING_FILE_INDEX_ALLOC - 1);
+    sqe->user_data = data;
+}
+
 static inline void curing_prep_receive(struct io_uring_sqe *sqe, int file, unsigned short group, uint64_t data) {
     io_uring_prep_recv_multishot(sqe, file, NULL, 0, 0);
     sqe->flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;

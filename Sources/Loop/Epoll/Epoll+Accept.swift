@@ -5,11 +5,16 @@ public import ClarionBytes
 import Glibc
 
 extension Epoll {
-    public mutating func accept(listener: Int32, token: Token) {
+    public mutating func accept(listener: Int32, token: Token, namesPeers: Bool) {
         precondition(listenerCount < EpollLimits.listenersMax)
         unsafe listeners.base[listenerCount] = EpollListener(descriptor: listener, token: token.raw, resumeAt: 0)
         listenerCount += 1
         watchListener(listenerCount - 1)
+    }
+
+    public mutating func peerAddress(_ handle: Handle) -> PeerAddress {
+        counters.systemCalls += 1
+        return SystemCall.peerAddress(handle)
     }
 
     public mutating func stopAccepting() {

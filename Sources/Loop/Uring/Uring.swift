@@ -25,6 +25,10 @@ public struct Uring: ~Copyable, Backend {
     var stash: CompletionStash
     let listeners: ReservedMemory<UringListener>
     var restingListenerCount = 0
+    /// Where the kernel writes addresses of connections to come: `UringLimits.acceptPlaces` for each listener.
+    let acceptPlaces: ReservedMemory<AcceptPlace>
+    /// Whose connection a handle is, for listeners that name peers. Touched only there.
+    let addresses: ReservedMemory<PeerAddress>
     let sendResults: ReservedMemory<Int32>
     let sendBatchMax: Int
     var sendCount = 0
@@ -48,6 +52,8 @@ public struct Uring: ~Copyable, Backend {
         let handles = try HandleTable(count: fileCount)
         let stash = try CompletionStash(capacity: completions)
         let listeners = try ReservedMemory<UringListener>(count: UringLimits.listenersMax)
+        let acceptPlaces = try ReservedMemory<AcceptPlace>(count: UringLimits.listenersMax * UringLimits.acceptPlaces)
+        let addresses = try ReservedMemory<PeerAddress>(count: fileCount)
         let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax)
         let lingerNone = try ReservedMemory<linger>(count: 1)
         unsafe lingerNone.base.pointee = linger(l_onoff: 1, l_linger: 0)
@@ -57,6 +63,8 @@ public struct Uring: ~Copyable, Backend {
         self.handles = handles
         self.stash = stash
         self.listeners = listeners
+        self.acceptPlaces = acceptPlaces
+        self.addresses = addresses
         self.sendResults = sendResults
         self.lingerNone = lingerNone
         sendBatchMax = options.sendBatchMax
@@ -284,6 +292,8 @@ enum UringLimits {
     /// Least entries of the completion ring: 16 bytes each. The kernel sizes its table of what can be cancelled by it.
     static let completionsMin = 8192
     static let listenersMax = 8
+    /// Accepts in flight of a listener that names peers; at most 16, the bits of a word.
+    static let acceptPlaces = 16
     /// Most bytes offered in one send.
     static let sendBytesMax = 1 << 30
 }

@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import struct
 import time
 import weakref
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable
 
-from . import frames
+from . import frames, secure
 from .frames import Frame
 
 HOST = "127.0.0.1"
@@ -45,7 +46,8 @@ class RawSocket:
     """All that may still be open, so that none outlives its test."""
 
     def __init__(self, port: int, *, receive_buffer: int | None = None, segment: int | None = None, source: str | None = None,
-                 timeout: float = PATIENCE, host: str = HOST) -> None:
+                 timeout: float = PATIENCE, host: str = HOST, tls: bool | ssl.SSLContext = secure.EVERYWHERE,
+                 name: str | None = None) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.open_sockets.add(self)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,6 +59,8 @@ class RawSocket:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
         self.socket.connect((host, port))
+        if tls:
+            self.socket = secure.wrap(self.socket, name, None if tls is True else tls)
         self.buffer = bytearray()
         self.ended = False
 
@@ -88,7 +92,7 @@ class RawSocket:
         try:
             self.socket.sendall(data)
             return True
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             return False
 
     def send_until_blocked(self, chunk: bytes, bytes_max: int, patience: float = 0.5) -> int:
@@ -99,7 +103,7 @@ class RawSocket:
             while taken < bytes_max:
                 count = self.socket.send(chunk[offset:])
                 taken, offset = taken + count, (offset + count) % len(chunk)
-        except (TimeoutError, BrokenPipeError, ConnectionResetError):
+        except (TimeoutError, BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             pass
         self.socket.settimeout(before)
         return taken
@@ -109,7 +113,7 @@ class RawSocket:
         self.socket.settimeout(PATIENCE if timeout is None else max(timeout, 0.001))
         try:
             data = self.socket.recv(1 << 16)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             data = b""
         if not data:
             self.ended = True
@@ -173,7 +177,7 @@ class RawSocket:
     def finish(self) -> None:
         """Ends our direction."""
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)  # the one of TLS sockets forgets the session
         except OSError:
             pass
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
+from . import secure
 from .client import HOST, PATIENCE, PROBE, RawSocket, Response, WebSocket, upgrade_request
 from .metrics import Metrics
 
@@ -92,10 +93,12 @@ class Node:
                  before_exec: Callable[[], None] | None = None) -> None:
         self.settings, self.variant = settings, variant
         self.port = port or free_port()
+        self.tls = secure.EVERYWHERE or "--tls-cert" in settings.flags
         self.stderr = tempfile.TemporaryFile()
         self.stdout = tempfile.TemporaryFile()
         arguments = [str(binary()), "start", "--host", HOST, "--port", str(self.port), "--workers", str(variant.workers),
-                     "--backend", variant.backend, *settings.flags]
+                     "--backend", variant.backend, *(secure.flags() if self.tls and "--tls-cert" not in settings.flags else ()),
+                     *settings.flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("REVERB_", "CLARION_"))}
         environment |= dict(settings.environment)
 
@@ -198,35 +201,35 @@ class Node:
 
     def raw(self, **options: Any) -> RawSocket:
         """A TCP connection."""
-        return RawSocket(self.port, **options)
+        return RawSocket(self.port, **{"tls": self.tls, **options})
 
     def send(self, data: bytes, **options: Any) -> RawSocket:
         """A TCP connection on which bytes were sent."""
-        connection = RawSocket(self.port, **options)
+        connection = self.raw(**options)
         connection.send_if_open(data)
         return connection
 
     def echo(self, **options: Any) -> WebSocket:
         """A WebSocket on /echo."""
-        return WebSocket(self.port, "/echo", **options)
+        return WebSocket(self.port, "/echo", **{"tls": self.tls, **options})
 
     def realtime(self, *channels: str, origin: str | None = GOOD_ORIGIN, **options: Any) -> WebSocket:
         """A WebSocket on /ws, subscribed to channels. In raw mode nothing confirms that; see `heard`."""
-        client = WebSocket(self.port, "/ws", origin=origin, **options)
+        client = WebSocket(self.port, "/ws", origin=origin, **{"tls": self.tls, **options})
         for channel in channels:
             client.json({"action": "subscribe", "channel": channel})
         return client
 
     def upgrade(self, path: str, **options: Any) -> tuple[WebSocket, Response]:
         """Tries an upgrade and returns the answer, whatever it is."""
-        client = WebSocket(self.port, path, upgrade=False)
+        client = WebSocket(self.port, path, upgrade=False, tls=self.tls)
         request, _ = upgrade_request(path, self.port, **options)
         client.send(request)
         return client, client.read_response()
 
     def request(self, method: str, target: str, body: bytes = b"", fields: dict[str, str] | None = None) -> Response:
         """One HTTP request on a connection of its own."""
-        with RawSocket(self.port) as connection:
+        with self.raw() as connection:
             head = {"Host": f"{HOST}:{self.port}", "Connection": "close", **(fields or {})}
             if body or method == "POST":
                 head.setdefault("Content-Length", str(len(body)))

@@ -1,5 +1,6 @@
 import ClarionBytes
 import ClarionLoop
+import ClarionTransport
 import ClarionWire
 import ScriptedBackend
 
@@ -29,7 +30,8 @@ final class ScriptedNode {
             options.receiveBufferBytes = plan.receiveBufferBytes
             self.kernel = kernel
             loop = WorkerLoop(
-                backend: try Scripted(kernel: kernel, options: options), core: core, listener: 0,
+                backend: try Scripted(kernel: kernel, options: options), core: core,
+                listeners: [WorkerListener(descriptor: 0)],
                 sendBatchMax: options.sendBatchMax)
             loop.start()
         }

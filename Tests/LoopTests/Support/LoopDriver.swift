@@ -128,7 +128,7 @@ final class BackendBox<Kernel: Backend & ~Copyable>: LoopDriver {
     }
 
     override func accept(_ listener: TestListener) {
-        backend.accept(listener: listener.descriptor, token: LoopDriver.listenerToken)
+        backend.accept(listener: listener.descriptor, token: LoopDriver.listenerToken, namesPeers: listener.namesPeers)
     }
     override func stopAccepting() { backend.stopAccepting() }
     override func receive(_ number: Int) {

@@ -4,6 +4,8 @@ import Glibc
 final class TestListener {
     let descriptor: Int32
     let port: UInt16
+    /// Whether the addresses of its peers are asked for.
+    var namesPeers = false
 
     init(backlog: Int32 = 1024) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)

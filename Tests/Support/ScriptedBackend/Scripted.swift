@@ -30,7 +30,8 @@ public struct Scripted: ~Copyable, Backend {
 
     public var counters: BackendCounters { kernel.counters }
 
-    public mutating func accept(listener: Int32, token: Token) {
+    public mutating func peerAddress(_ handle: Handle) -> PeerAddress { kernel.peerAddress }
+    public mutating func accept(listener: Int32, token: Token, namesPeers: Bool) {
         if kernel.listener != nil { kernel.violate("a second listener") }
         kernel.listener = token
     }

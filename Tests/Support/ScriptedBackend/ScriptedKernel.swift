@@ -34,6 +34,8 @@ public final class ScriptedKernel: @unchecked Sendable {
     var options = BackendOptions(connectionsMax: 1)
     var buffers = ScriptedBuffers(count: 1, byteCount: 1)
     var sends: [QueuedSend] = []
+    /// Whose connections come.
+    public var peerAddress = PeerAddress(version4: 0x7F00_0001, port: 1)
     var results: [Int32] = []
     var batchNumber = 0
     private let socketBytes: ClosedRange<Int>

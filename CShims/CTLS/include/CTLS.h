@@ -1,0 +1,125 @@
+// TLS by OpenSSL 3 (libssl), over bytes in memory. Imported by the Transport floor only.
+//
+// One BIO serves all sessions of a worker: it reads from and writes to the `ctls_wire` that was set up for the call at
+// hand, so a connection at rest owns no buffer. Everything of one wire happens on one thread.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ssl_st ctls_session;
+typedef struct ssl_ctx_st ctls_context;
+typedef struct bio_st ctls_bio;
+
+/// What a call reads and writes. Set before each call; the call moves `in` on and adds to `out`.
+typedef struct ctls_wire {
+    const uint8_t *in;
+    size_t in_count;
+    uint8_t *out;
+    size_t out_capacity;
+    size_t out_count;
+    /// Key updates, and whatever else of a handshake's kind came after the handshake.
+    uint32_t late_messages;
+} ctls_wire;
+
+/// One certificate with its key.
+typedef struct ctls_identity {
+    /// PEM: the certificate, then those that lead from it to a root.
+    const char *certificate_path;
+    /// PEM.
+    const char *key_path;
+    /// DER, an answer of the certificate's OCSP responder; NULL for none.
+    const char *ocsp_path;
+} ctls_identity;
+
+typedef struct ctls_options {
+    const ctls_identity *identities;
+    size_t identity_count;
+    /// 12 or 13.
+    int version_min;
+    /// PEM; NULL: clients are not asked for a certificate.
+    const char *client_ca_path;
+    /// A client without a certificate is refused.
+    int client_required;
+} ctls_options;
+
+/// A server's settings, or NULL with a sentence in `error`. It selects among the certificates by the name the client
+/// asks for; the first is for everybody else. Sessions keep what they need of it, so it may be given up at any time.
+ctls_context *ctls_context_make(const ctls_options *options, char *error, size_t error_capacity);
+void ctls_context_free(ctls_context *context);
+/// When the certificate that ends first ends, in seconds since 1970.
+int64_t ctls_context_expiry(const ctls_context *context);
+
+ctls_bio *ctls_bio_make(ctls_wire *wire);
+void ctls_bio_free(ctls_bio *bio);
+
+/// A new server session; NULL for want of memory.
+ctls_session *ctls_session_make(ctls_context *context, ctls_bio *bio);
+void ctls_session_free(ctls_session *session);
+
+enum {
+    CTLS_DONE = 1,
+    /// More bytes of the peer are needed.
+    CTLS_MORE = 0,
+    /// The room for output is used up: take it away, and call again.
+    CTLS_FULL = -1,
+    /// The peer has ended its side in order.
+    CTLS_ENDED = -2,
+    /// The session cannot go on. What it has to say about that is in the output.
+    CTLS_FAILED = -3,
+};
+
+/// Goes on with the handshake: CTLS_DONE, CTLS_MORE, CTLS_FULL or CTLS_FAILED.
+int ctls_handshake(ctls_session *session);
+/// Whether the handshake took up an earlier session.
+int ctls_is_resumed(const ctls_session *session);
+/// Reads at most `capacity` bytes: their count (> 0), or one of the values above but CTLS_DONE.
+int ctls_read(ctls_session *session, void *bytes, int capacity);
+/// Whether `ctls_read` has something to give without more input.
+int ctls_has_pending(const ctls_session *session);
+/// Encrypts all of `count` > 0 bytes. `out_capacity` must have room for `ctls_sealed_bound(count)`. 1, or 0 on failure.
+int ctls_write(ctls_session *session, const void *bytes, size_t count);
+/// Bytes that `count` bytes become at most.
+size_t ctls_sealed_bound(size_t count);
+/// Writes the message that ends our side; nothing when the session has failed.
+void ctls_end(ctls_session *session);
+
+// The records of an established TLS 1.3 connection, without the session: two keys and two counters.
+
+typedef struct ctls_records ctls_records;
+/// Ciphers at work for all connections of a worker.
+typedef struct ctls_bench ctls_bench;
+
+ctls_bench *ctls_bench_make(void);
+void ctls_bench_free(ctls_bench *bench);
+
+/// The keys of a session whose handshake was just done, before anything else was read or written by it. NULL when it
+/// is not TLS 1.3, or the keys are not to be had: then the session goes on. Otherwise it must not be used any more.
+ctls_records *ctls_take_over(ctls_session *session);
+void ctls_records_free(ctls_records *records);
+
+enum {
+    /// A record's head.
+    CTLS_RECORD_HEAD_BYTES = 5,
+    /// Something that is no data: a key update, an empty record.
+    CTLS_LATE = 2,
+    /// Added to the count of bytes of data.
+    CTLS_DATA = 16,
+    /// Most bytes of what a record is answered with.
+    CTLS_LATE_BYTES_MAX = 64,
+};
+
+/// All bytes of the record that begins with these five; -1 when it is none.
+int ctls_record_bytes(const uint8_t *head);
+/// Opens the record of `count` bytes in place. CTLS_DATA + n: n > 0 bytes of data stand behind its head; CTLS_LATE,
+/// CTLS_ENDED or CTLS_FAILED, with what is to be said about it added to `wire`.
+int ctls_records_open(ctls_bench *bench, ctls_records *records, uint8_t *record, size_t count, ctls_wire *wire);
+/// Tells the peer that what it sent is no record.
+void ctls_records_refuse(ctls_bench *bench, ctls_records *records, ctls_wire *wire);
+/// Encrypts `count` > 0 bytes to `out`, which has room for `ctls_sealed_bound(count)`. How many they became; 0 on
+/// failure.
+size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t *out);
+/// Writes the message that ends our side to `out`, which has room for CTLS_LATE_BYTES_MAX. Its bytes.
+size_t ctls_records_end(ctls_bench *bench, ctls_records *records, uint8_t *out);
+
+/// Gives back what this thread keeps for later use. The last call of a thread.
+void ctls_thread_end(void);
