@@ -4,11 +4,11 @@
 Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone), as much of the Pusher protocol on
 /app/app-key as a client event needs, and echoes on /echo. Python runs once per message that a client sends, never per
 delivery, and only slices bytes; the fan-out is uWebSockets' own.
-Usage: uws_socketify.py PORT
+Usage: uws_socketify.py PORT [CERTIFICATE KEY]
 """
 import sys
 
-from socketify import App, AppListenOptions, CompressOptions, OpCode
+from socketify import App, AppListenOptions, AppOptions, CompressOptions, OpCode
 
 PUBLISH = b'{"action":"publish"'
 SUBSCRIBE = b'{"action":"subscribe"'
@@ -56,7 +56,7 @@ def on_echo(ws, message, opcode):
 
 
 port = int(sys.argv[1])
-app = App()
+app = App(AppOptions(cert_file_name=sys.argv[2], key_file_name=sys.argv[3])) if len(sys.argv) > 3 else App()
 common = {
     "compression": CompressOptions.DISABLED,
     "max_payload_length": 16 * 1024 * 1024,

@@ -84,7 +84,8 @@ class Bench:
             processors = f"{options.server_cpu},{options.bench_cpu}"
         with tempfile.TemporaryDirectory(prefix="clarion-bench-") as folder:
             process = subprocess.Popen(
-                pinned(processors, server.command(self.port, shape.workers, folder)),
+                pinned(processors, server.command(self.port, shape.workers, folder)
+                       + (server.tls_flags() if shape.tls else [])),
                 env={**os.environ, **server.environment}, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE if not options.verbose else None, start_new_session=True)
             try:
@@ -105,7 +106,7 @@ class Bench:
         if shape.uses_hub_load(server.name):
             return [str(BUILT / "hub_load"), *shape.hub_load(), *server.words(shape), "--port", str(self.port),
                     *place, *times, *busy]
-        url = ["--url", f"ws://127.0.0.1:{self.port}{shape.path()}"]
+        url = ["--url", f"{'wss' if shape.tls else 'ws'}://127.0.0.1:{self.port}{shape.path()}"]
         if shape.kind == "idle":
             times = []
         return [str(RELEASE / "wsbench"), *shape.wsbench(rate), *url, *place, "--json", "-", "--progress", "off",

@@ -41,6 +41,18 @@ class Server:
     def __init__(self, name, version, command, environment=None):
         self.name, self.version, self.command, self.environment = name, version, command, environment or {}
 
+    def tls_flags(self):
+        """What makes it speak TLS, with a certificate made for the purpose."""
+        certificate, key = BUILT / "bench.pem", BUILT / "bench.key"
+        if not key.exists():
+            BUILT.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-days", "3650", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+                           check=True, stderr=subprocess.DEVNULL)
+        if self.name.startswith("clarion"):
+            return ["--tls-cert", str(certificate), "--tls-key", str(key), "--limits-handshakes-per-second", "100000"]
+        return [str(certificate), str(key)]
+
     def words(self, shape):
         """What hub_load must be told to speak to this server."""
         if shape.kind == "http":

@@ -16,11 +16,12 @@ class Shape:
     """
 
     def __init__(self, key, title, kind, connections, window=1, size=64, channels=1, burst=False, protocol="json",
-                 asked=(), workers=1, both_processors=False, rate_of=None):
+                 asked=(), workers=1, both_processors=False, rate_of=None,
+                 tls=False):
         self.key, self.title, self.kind = key, title, kind
         self.connections, self.window, self.size, self.channels = connections, window, size, channels
         self.burst, self.protocol, self.asked, self.workers = burst, protocol, asked, workers
-        self.both_processors, self.rate_of = both_processors, rate_of
+        self.both_processors, self.rate_of, self.tls = both_processors, rate_of, tls
 
     def asks(self, server):
         if self.asked and not any(server.startswith(prefix) for prefix in self.asked):
@@ -89,6 +90,9 @@ USUAL = [
           both_processors=True),
     Shape("workers2", "2 workers, both processors allowed, 1 000 × 16", "fanout", 1000, 16, asked=("clarion",),
           workers=2, both_processors=True),
+    Shape("tls-w1", "TLS 1.3, 1 000 subscribers, 1 in flight", "fanout", 1000, 1, asked=CLARION_AND_UWS, tls=True),
+    Shape("tls-w16", "TLS 1.3, 1 000 subscribers, 16 in flight", "fanout", 1000, 16, asked=CLARION_AND_UWS, tls=True),
+    Shape("tls-idle", "TLS 1.3, 10 000 idle subscribers", "idle", 10000, asked=CLARION_AND_UWS, tls=True),
     Shape("rate-low", "open loop at half of what uws does with 1 in flight", "fanout", 1000, asked=CLARION_AND_UWS,
           rate_of="1k-w1"),
     Shape("rate-high", "open loop at half of what uws does with 16 in flight", "fanout", 1000, asked=CLARION_AND_UWS,
