@@ -1,6 +1,6 @@
 import Glibc
 
-/// Takes SIGINT and SIGTERM out of the way of all threads, and waits for one of them on the thread that asks.
+/// Takes SIGINT, SIGTERM and SIGHUP out of the way of all threads, and waits for one of them on the thread that asks.
 /// Made before any other thread, so that all inherit the mask.
 struct SignalWaiter {
     private var set = sigset_t()
@@ -9,6 +9,7 @@ struct SignalWaiter {
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGINT)
         unsafe sigaddset(&set, SIGTERM)
+        unsafe sigaddset(&set, SIGHUP)
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // Sends ask for no signal; this is for what libraries write.
         _ = signal(SIGPIPE, SIG_IGN)

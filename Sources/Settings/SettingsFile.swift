@@ -12,14 +12,23 @@ struct SettingsFile {
         let line: Int
     }
 
+    /// An application: what stands in one `[[apps]]`, or what a store has of it.
+    struct App {
+        /// The line it begins on.
+        var line = 1
+        var items: [Item] = []
+        /// What stands in each `[[apps.webhooks]]` of it.
+        var webhooks: [[Item]] = []
+    }
+
     /// As it was given, for messages.
     let path: String
     /// What stands outside `[[apps]]`.
-    private(set) var node: [Item] = []
-    /// What stands in each `[[apps]]`, in their order.
-    private(set) var apps: [[Item]] = []
-    /// The line of each `[[apps]]`.
-    private(set) var appLines: [Int] = []
+    var node: [Item] = []
+    /// The applications in their order.
+    var apps: [App] = []
+    /// Whether anything is said of applications, if only that there are none.
+    var namesApps = false
 
     /// The largest file that is read, bytes. A configuration is far smaller; a device or a log given by mistake is
     /// not read whole.
@@ -29,6 +38,10 @@ struct SettingsFile {
     /// - Throws: `SettingsProblem` with the line of the first error.
     init(path: String, text: String) throws(SettingsProblem) {
         self.path = path
+        if path.hasSuffix(".json") {
+            try readJSON(text)
+            return
+        }
         let table: TOMLTable
         do {
             table = try TOMLTable(string: text)
@@ -40,6 +53,7 @@ struct SettingsFile {
         let lines = KeyLines(text)
         for (key, value) in table {
             if key == "apps" {
+                namesApps = true
                 guard let list = value.array else {
                     throw SettingsProblem("\(path):\(lines.line(of: key)): apps must be written as [[apps]]")
                 }
@@ -47,8 +61,7 @@ struct SettingsFile {
                     guard let app = list[index].table else {
                         throw SettingsProblem("\(path):\(lines.line(of: key)): apps must be written as [[apps]]")
                     }
-                    appLines.append(lines.line(of: "apps.\(index)"))
-                    apps.append(Self.items(of: app, under: "", lines: lines, prefix: "apps.\(index)."))
+                    apps.append(try Self.app(app, path: path, lines: lines, prefix: "apps.\(index)."))
                 }
             } else if let inner = value.table {
                 node += Self.items(of: inner, under: key + ".", lines: lines, prefix: "")
@@ -56,6 +69,31 @@ struct SettingsFile {
                 node.append(Item(key: key, value: Self.value(of: value), line: lines.line(of: key)))
             }
         }
+    }
+
+    private static func app(
+        _ table: TOMLTable, path: String, lines: KeyLines, prefix: String
+    ) throws(SettingsProblem) -> App {
+        var app = App(line: lines.line(of: String(prefix.dropLast())))
+        let list = table["webhooks"]
+        if let list {
+            guard let endpoints = list.array else { throw wrongWebhooks(path, lines.line(of: prefix + "webhooks")) }
+            for index in 0..<endpoints.count {
+                guard let endpoint = endpoints[index].table else {
+                    throw wrongWebhooks(path, lines.line(of: prefix + "webhooks"))
+                }
+                app.webhooks.append(
+                    items(of: endpoint, under: "", lines: lines, prefix: "\(prefix)webhooks.\(index)."))
+            }
+        }
+        app.items = items(of: table, under: "", lines: lines, prefix: prefix).filter { $0.key != "webhooks" }
+        return app
+    }
+
+    static func wrongWebhooks(_ path: String, _ line: Int) -> SettingsProblem {
+        SettingsProblem(
+            "\(path):\(line): webhooks must be written as [[apps.webhooks]], one for each endpoint; "
+                + "a list of URLs goes into webhook_urls")
     }
 
     /// Reads and parses the file at `path`.
@@ -87,7 +125,7 @@ struct SettingsFile {
         }
     }
 
-    private static func contents(of path: String) throws(SettingsProblem) -> String {
+    static func contents(of path: String) throws(SettingsProblem) -> String {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path) }
         defer { close(descriptor) }
@@ -110,6 +148,19 @@ struct SettingsFile {
     }
 }
 
+/// Files that somebody else reads settings from.
+public enum SettingsText {
+    /// The text of a file.
+    /// - Throws: `SettingsError` when it cannot be read, is too large, or is no UTF-8.
+    public static func read(path: String) throws(SettingsError) -> String {
+        do throws(SettingsProblem) {
+            return try SettingsFile.contents(of: path)
+        } catch {
+            throw SettingsError(problems: [error])
+        }
+    }
+}
+
 /// Where the keys of a TOML text stand. The parser does not tell, so the lines are scanned for headers and for `key
 /// =`; a key of an inline table has the line of its table.
 private struct KeyLines {
@@ -118,14 +169,22 @@ private struct KeyLines {
     init(_ text: String) {
         var prefix = ""
         var appCount = 0
+        var webhookCount = 0
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let trimmed = line.drop { $0 == " " || $0 == "\t" }
             if trimmed.hasPrefix("[") {
                 let isList = trimmed.hasPrefix("[[")
                 let name = Self.plain(trimmed.drop { $0 == "[" }.prefix { $0 != "]" })
-                if isList, name == "apps" { appCount += 1 }
+                if isList, name == "apps" { (appCount, webhookCount) = (appCount + 1, 0) }
+                if isList, name == "apps.webhooks" { webhookCount += 1 }
                 let inApp = name == "apps" || name.hasPrefix("apps.")
-                prefix = inApp ? "apps.\(max(0, appCount - 1))\(name.dropFirst(4))." : name + "."
+                let app = "apps.\(max(0, appCount - 1))"
+                if name == "apps.webhooks" || name.hasPrefix("apps.webhooks.") {
+                    let rest = name.dropFirst("apps.webhooks".count)
+                    prefix = "\(app).webhooks.\(max(0, webhookCount - 1))\(rest)."
+                } else {
+                    prefix = inApp ? "\(app)\(name.dropFirst(4))." : name + "."
+                }
                 remember(String(prefix.dropLast()), index + 1)
                 if inApp { remember("apps", index + 1) }
             } else if let equals = trimmed.firstIndex(of: "=") {
