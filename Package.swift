@@ -31,6 +31,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], _ more: [SwiftSe
         name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", swiftSettings: strict + more)
 }
 
+/// What only webhooks need: left out with `--disable-default-traits`.
+let webhooks = TargetDependencyCondition.when(traits: ["Webhooks"])
+
 /// For tests that end processes: what `#expect(processExitsWith:)` expands to is not marked `unsafe` in 6.3.
 let exitTests: [SwiftSetting] = [.treatWarning("StrictMemorySafety", as: .warning)]
 
@@ -42,10 +45,16 @@ let package = Package(
         // For the package in Benchmarks/, which measures their time.
         .library(name: "ClarionBenchmarks", targets: ["ClarionBenchmarks"]),
     ],
+    traits: [
+        .trait(name: "Webhooks", description: "Sends webhooks, by an HTTP client that takes minutes to build."),
+        .default(enabledTraits: ["Webhooks"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
     ],
     targets: [
         shim("CUring", links: ["uring"]),
@@ -54,9 +63,14 @@ let package = Package(
         shim("CBench", links: ["ssl", "crypto", "z"]),
         shim("CBenchReport", links: ["z"]),
         shim("CTLS", links: ["ssl", "crypto"]),
+        shim("CSQLite", links: ["sqlite3"]),
+        shim("CPostgres", links: ["pq"]),
+        shim("CHiredis", links: ["hiredis"]),
 
         floor("ClarionLog", "Sources/Log"),
-        floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
+        floor(
+            "ClarionSettings", "Sources/Settings",
+            ["ClarionLog", "ClarionBytes", "ClarionWire", .product(name: "TOMLKit", package: "TOMLKit")]),
         floor("ClarionBytes", "Sources/Bytes"),
         floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
@@ -69,20 +83,36 @@ let package = Package(
             "ClarionRealtimeJSON", "Sources/Protocols/RealtimeJSON", ["ClarionEngine", "ClarionWire", "ClarionBytes"]),
         floor(
             "ClarionPusher", "Sources/Protocols/Pusher", ["ClarionEngine", "ClarionWire", "ClarionBytes", "CCrypto"]),
+        // Neighbours of the way of a message: threads of their own, which exchange mail with the workers.
+        floor("ClarionService", "Sources/Service", ["ClarionBytes", "CPosix"]),
+        floor("ClarionStores", "Sources/Stores", ["CSQLite", "CPostgres", "CHiredis"]),
+        floor(
+            "ClarionApplications", "Sources/Applications",
+            ["ClarionStores", "ClarionService", "ClarionSettings", "ClarionLog", "CPosix"]),
+        floor(
+            "ClarionWebhooks", "Sources/Webhooks",
+            [
+                "ClarionBytes", "ClarionWire", "ClarionService", "ClarionLog", "CCrypto",
+                .product(name: "AsyncHTTPClient", package: "async-http-client", condition: webhooks),
+                .product(name: "NIOCore", package: "swift-nio", condition: webhooks),
+                .product(name: "NIOPosix", package: "swift-nio", condition: webhooks),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: webhooks),
+            ]),
         floor(
             "ClarionAdmin", "Sources/Admin",
             ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionEngine", "CPosix"]),
         floor(
             "ClarionServer", "Sources/Server",
             [
-                "ClarionBytes", "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho",
+                "ClarionApplications", "ClarionWebhooks", "ClarionService", "ClarionBytes", "ClarionEngine",
+                "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho",
                 "ClarionRealtimeJSON",
                 "ClarionPusher", "ClarionAdmin", "ClarionSettings", "ClarionLog", "CPosix", "CCrypto",
             ]),
         .executableTarget(
             name: "clarion",
             dependencies: [
-                "ClarionServer", "ClarionAdmin", "ClarionSettings", "ClarionLog",
+                "ClarionServer", "ClarionAdmin", "ClarionSettings", "ClarionLog", "ClarionStores",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/App", swiftSettings: strict),
@@ -129,6 +159,9 @@ let package = Package(
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("Admin", ["ClarionAdmin"]),
+        tests("Stores", ["ClarionStores"]),
+        tests("Applications", ["ClarionApplications", "ClarionStores", "ClarionSettings", "ClarionLog"]),
+        tests("Webhooks", ["ClarionWebhooks", "ClarionWire", "ClarionLog"]),
         tests("Server", ["ClarionServer", "ClarionSettings", "ClarionLog"]),
         tests(
             "App",

@@ -36,6 +36,10 @@ public protocol AdminHost: Sendable {
     /// Why a channel's name cannot be published to; nil when it can.
     func fault(ofChannel channel: String) -> String?
 
+    /// Reads the configuration anew, and answers later, once, on any thread: what was applied and what cannot be, or
+    /// why nothing was.
+    func reload(_ answer: @escaping @Sendable (AdminValue) -> Void)
+
     /// Begins an orderly end of the process.
     func drain()
 }

@@ -26,6 +26,7 @@ public final class AdminService: Sendable {
         case "connection": connection(request, answer)
         case "kick": kick(request, answer)
         case "publish": publish(request, answer)
+        case "reload": host.reload(answer)
         case "drain":
             host.drain()
             answer(["draining": true])

@@ -257,6 +257,19 @@ struct TailCommand: ParsableCommand {
     }
 }
 
+struct ReloadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reload", abstract: "Let a running node read its configuration anew.",
+        discussion: "A configuration with anything wrong in it changes nothing, and ends this command with status 1.")
+
+    @OptionGroup var admin: AdminOptions
+
+    func run() throws {
+        let answer = try admin.ask(request("reload"))
+        print(admin.json ? answer.json : AdminTables.members(answer))
+    }
+}
+
 struct DrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain", abstract: "Let a running node tell its clients to go elsewhere, and end.")

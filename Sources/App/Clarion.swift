@@ -1,7 +1,7 @@
 import ArgumentParser
 import ClarionServer
 
-/// The command: `clarion start`, `clarion config`, `clarion version`.
+/// The command: `clarion start`, `clarion config`, `clarion app`, `clarion version`.
 @main
 struct Clarion: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,9 +9,9 @@ struct Clarion: ParsableCommand {
         abstract: "A node that holds WebSocket connections and delivers what is published to their channels.",
         version: clarionVersion,
         subcommands: [
-            StartCommand.self, StatusCommand.self, TopCommand.self, ConfigCommand.self, ChannelsCommand.self,
-            PublishCommand.self, TailCommand.self, ConnectionsCommand.self, KickCommand.self, DrainCommand.self,
-            VersionCommand.self,
+            StartCommand.self, StatusCommand.self, TopCommand.self, ConfigCommand.self, AppCommand.self,
+            ChannelsCommand.self, PublishCommand.self, TailCommand.self, ConnectionsCommand.self, KickCommand.self,
+            ReloadCommand.self, DrainCommand.self, VersionCommand.self,
         ])
 }
 

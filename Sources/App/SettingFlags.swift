@@ -7,7 +7,7 @@ import Glibc
 ///
 /// The parser finds the options of a type by reflection, so a mirror made of the table is all it takes to have them
 /// declared, helped and completed without naming each a second time.
-struct SettingFlags: ParsableArguments, CustomReflectable {
+struct SettingFlags: ParsableArguments, CustomReflectable, Sendable {
     /// The file of `--config`.
     private(set) var file: String?
     /// What was given, by the key of the setting.
@@ -51,16 +51,21 @@ struct SettingFlags: ParsableArguments, CustomReflectable {
     /// The settings of this run, or the end of the command: status 64 when a flag is to blame, 78 when the
     /// configuration is.
     func load() throws -> Configuration {
-        var input = Configuration.Input()
-        input.flags = values
-        input.file = file
-        input.environment = processEnvironment()
-        do {
-            return try Configuration.load(input)
+        do throws(SettingsError) {
+            return try read()
         } catch {
             for problem in error.problems { printToStandardError("Error: \(problem)") }
             throw ExitCode(error.problems.contains { $0.isFlag } ? EX_USAGE : EX_CONFIG)
         }
+    }
+
+    /// The settings as flags, environment and file have them now.
+    func read() throws(SettingsError) -> Configuration {
+        var input = Configuration.Input()
+        input.flags = values
+        input.file = file
+        input.environment = processEnvironment()
+        return try Configuration.load(input)
     }
 
     private static let fileLabel = "config"

@@ -28,7 +28,10 @@ struct StartCommand: ParsableCommand {
             throw ExitCode(EX_OSERR)
         }
         for warning in configuration.warnings { log.warning(warning) }
-        let status = runNode(settings: settings, log: log)
+        let flags = flags
+        let status = runNode(
+            configuration: configuration,
+            read: { () throws(SettingsError) in try flags.read() }, log: log)
         log.flush(withinMilliseconds: Self.flushMillisecondsMax)
         throw ExitCode(status)
     }

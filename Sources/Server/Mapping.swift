@@ -4,13 +4,20 @@ import ClarionPusher
 import ClarionRealtimeJSON
 import ClarionSettings
 import ClarionTransport
+import ClarionWebhooks
+import ClarionWire
 import Glibc
 
 // From settings, as people write them, to what each floor is configured with.
 
 extension PusherConfiguration {
     init(_ settings: Settings) {
-        self.init(applications: settings.apps.map(ApplicationConfiguration.init))
+        self.init(settings, apps: settings.apps)
+    }
+
+    /// With other applications than those of the settings.
+    init(_ settings: Settings, apps: [AppSettings]) {
+        self.init(applications: apps.map(ApplicationConfiguration.init))
         pathPrefix = settings.path
         requestBytesMax = settings.requestBytesMax
         let tolerance = settings.authTimestampToleranceSeconds
@@ -26,6 +33,9 @@ extension ApplicationConfiguration {
         case .members: acceptClientEventsFrom = .members
         case .none: acceptClientEventsFrom = .none
         }
+        isEnabled = app.isEnabled
+        features = app.features.reduce(into: []) { $0.formUnion(ApplicationFeatures($1)) }
+        webhookKinds = app.webhooks.flatMap(\.events).reduce(into: []) { $0.formUnion(WebhookKinds($1)) }
         maxConnections = app.connectionsMax
         maxMessageBytes = app.messageBytesMax
         allowedOrigins = app.allowedOrigins
@@ -42,6 +52,62 @@ extension ApplicationConfiguration {
                 messagesMax: app.rateLimit.attemptsMax, windowSeconds: app.rateLimit.decaySeconds,
                 closesAtLimit: app.rateLimit.terminates)
         }
+    }
+}
+
+extension ApplicationFeatures {
+    init(_ feature: AppFeature) {
+        switch feature {
+        case .presence: self = .presence
+        case .cache: self = .cache
+        case .encrypted: self = .encrypted
+        case .signin: self = .signin
+        case .watchlist: self = .watchlist
+        }
+    }
+}
+
+extension WebhookKinds {
+    init(_ name: WebhookEventName) {
+        switch name {
+        case .channelOccupied: self = .channelOccupied
+        case .channelVacated: self = .channelVacated
+        case .memberAdded: self = .memberAdded
+        case .memberRemoved: self = .memberRemoved
+        case .clientEvent: self = .clientEvent
+        case .cacheMiss: self = .cacheMiss
+        case .subscriptionCount: self = .subscriptionCount
+        }
+    }
+}
+
+extension WebhookApplication {
+    /// nil when the application has no endpoint.
+    init?(_ app: AppSettings?) {
+        guard let app, app.isEnabled, !app.webhooks.isEmpty else { return nil }
+        let endpoints = app.webhooks.compactMap { webhook -> WebhookEndpoint? in
+            guard let url = EndpointURL(webhook.url) else { return nil }
+            return WebhookEndpoint(
+                url: url, kinds: Set(webhook.events.compactMap { WebhookKind(rawValue: $0.rawValue) }),
+                channelPrefix: Array(webhook.channelPrefix.utf8), channelSuffix: Array(webhook.channelSuffix.utf8),
+                headers: webhook.headers.sorted { $0.key < $1.key }.map {
+                    WebhookEndpoint.Header(name: $0.key, value: $0.value.revealed)
+                })
+        }
+        self.init(key: app.key, secret: app.secret.revealed, endpoints: endpoints)
+    }
+}
+
+extension WebhookLimits {
+    init(_ settings: WebhookDeliverySettings) {
+        self.init()
+        batchMilliseconds = settings.batchMilliseconds
+        batchEventsMax = settings.batchEventsMax
+        graceSeconds = settings.graceSeconds
+        queueEventsMax = settings.queueEventsMax
+        retrySeconds = settings.retrySeconds
+        timeoutSeconds = settings.timeoutSeconds
+        addresses = AddressRules(allowed: settings.allowedNetworks.compactMap { IPNetwork($0) })
     }
 }
 

@@ -1,7 +1,9 @@
+import ClarionApplications
 import ClarionBytes
 import ClarionEngine
 import ClarionLoop
 import ClarionPusher
+import ClarionWebhooks
 import Glibc
 import Synchronization
 
@@ -13,14 +15,16 @@ final class MetricsPage: Sendable {
     private let backend: String
     private let version: String
     private let counters: ConnectionCounters
-    private let applicationCount: Int
+    private let services: NodeServices
+    private let dangers: Int
     private let startedAt: Double
 
-    init(backend: String, version: String, counters: ConnectionCounters, applicationCount: Int) {
+    init(backend: String, version: String, counters: ConnectionCounters, services: NodeServices, dangers: Int) {
         self.backend = backend
         self.version = version
         self.counters = counters
-        self.applicationCount = applicationCount
+        self.services = services
+        self.dangers = dangers
         var now = timespec()
         _ = unsafe clock_gettime(CLOCK_REALTIME, &now)
         startedAt = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
@@ -55,12 +59,26 @@ final class MetricsPage: Sendable {
             session.core.call(worker: worker) { [self] core in
                 let report = Report(core: core.counters, loop: core.backendCounters)
                 guard let all = gathering.add(report, core.workerIndex) else { return }
-                core.call(worker: ticket.worker) { [self] origin in
-                    origin.respond(
-                        to: ticket, status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
-                        body: Array(render(all).utf8))
-                }
+                finish(ticket, all, core)
             }
+        }
+    }
+
+    /// Asks the webhook service too, which answers from its own thread.
+    private func finish(_ ticket: SessionTicket, _ reports: [Report], _ core: Core) {
+        let send: @Sendable (Core, WebhookStatistics?) -> Void = { [self] origin, statistics in
+            var text = render(reports)
+            ServiceMetrics.append(services.registry.statistics, to: &text)
+            if let statistics { ServiceMetrics.append(statistics, to: &text) }
+            origin.respond(
+                to: ticket, status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
+                body: Array(text.utf8))
+        }
+        guard let webhooks = services.webhooks, let node = services.running else {
+            return core.call(worker: ticket.worker) { send($0, nil) }
+        }
+        webhooks.withStatistics { statistics in
+            node.call(worker: ticket.worker) { send($0, statistics) }
         }
     }
 
@@ -72,6 +90,8 @@ final class MetricsPage: Sendable {
         var text = ""
         text += "# HELP clarion_info What runs.\n# TYPE clarion_info gauge\n"
         text += "clarion_info{version=\"\(version)\",backend=\"\(backend)\",workers=\"\(reports.count)\"} 1\n"
+        text += "# HELP clarion_dangerous_settings Settings that are dangerous where others reach the node.\n"
+        text += "# TYPE clarion_dangerous_settings gauge\nclarion_dangerous_settings \(dangers)\n"
         for metric in unsafe MetricsPage.metrics { append(metric, reports, to: &text) }
         appendClosed(reports, to: &text)
         appendResponses(reports, to: &text)
@@ -122,10 +142,15 @@ final class MetricsPage: Sendable {
     private func appendApplications(to text: inout String) {
         text += "# HELP clarion_application_connections Open connections of each application, by its number.\n"
         text += "# TYPE clarion_application_connections gauge\n"
-        for index in 0..<applicationCount {
+        let statistics = services.registry.statistics
+        let count = max(statistics.numbers, services.registry.initial.count)
+        for index in 0..<min(count, MetricsPage.applicationsMax) {
             text += "clarion_application_connections{application=\"\(index + 1)\"} \(counters.value(index))\n"
         }
     }
+
+    /// Applications that are listed one by one: each is a line.
+    private static let applicationsMax = 1_000
 
     private func appendProcess(to text: inout String) {
         var usage = rusage()

@@ -1,8 +1,10 @@
 import ClarionAdmin
+import ClarionApplications
 import ClarionEngine
 import ClarionLog
 import ClarionPusher
 import ClarionRealtimeJSON
+import ClarionService
 import ClarionSettings
 import Glibc
 
@@ -12,11 +14,14 @@ final class NodeAdmin: AdminHost {
     private let listApplications: @Sendable () -> [AdminApplication]
     private let usesUring: Bool
     private let startedAt: Int
+    private let control: NodeControl
 
     init(
-        _ settings: Settings, usesUring: Bool, applications: @escaping @Sendable () -> [AdminApplication]
+        _ settings: Settings, _ control: NodeControl, usesUring: Bool,
+        applications: @escaping @Sendable () -> [AdminApplication]
     ) {
         self.settings = settings
+        self.control = control
         listApplications = applications
         self.usesUring = usesUring
         startedAt = time(nil)
@@ -61,19 +66,42 @@ final class NodeAdmin: AdminHost {
         PusherByHand.isChannelName(channel) ? nil : "\(channel) is no name of a channel"
     }
 
+    /// On a thread of its own: the store of applications may keep it waiting.
+    func reload(_ answer: @escaping @Sendable (AdminValue) -> Void) {
+        let control = control
+        guard let thread = ServiceThread({ answer(control.reload().value) }) else {
+            return answer(["error": "the system gives no more threads"])
+        }
+        thread.detach()
+    }
+
     func drain() { kill(getpid(), SIGTERM) }
+}
+
+extension ReloadReport {
+    /// As the command line shows it.
+    fileprivate var value: AdminValue {
+        func list(_ texts: [String]) -> AdminValue { .list(texts.map { .text($0) }) }
+        if isRefused {
+            return ["error": .text("nothing was changed: " + problems.joined(separator: "; "))]
+        }
+        return .object([
+            ("applied", list(applied)), ("needsRestart", list(needsRestart)), ("appsAdded", list(appsAdded)),
+            ("appsChanged", list(appsChanged)), ("appsRemoved", list(appsRemoved)), ("warnings", list(warnings)),
+        ])
+    }
 }
 
 /// What answers operators of this process.
 func adminService(
-    _ settings: Settings, _ node: Node, _ counters: ConnectionCounters, usesUring: Bool
+    _ settings: Settings, _ node: Node, _ services: NodeServices, _ control: NodeControl,
+    _ counters: ConnectionCounters, usesUring: Bool
 ) -> AdminService {
-    let apps = settings.apps
-    let host = NodeAdmin(settings, usesUring: usesUring) {
-        apps.enumerated().map { number, app in
+    let host = NodeAdmin(settings, control, usesUring: usesUring) {
+        services.registry.listed.map { app in
             AdminApplication(
-                id: app.id, key: app.key, space: PusherByHand.space(ofApplication: number),
-                connectionCount: counters.value(number))
+                id: app.id, key: app.key, space: PusherByHand.space(ofApplication: app.number),
+                connectionCount: counters.value(app.number))
         }
     }
     return AdminService(node: node, host: host)

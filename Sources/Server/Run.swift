@@ -1,5 +1,6 @@
 import CPosix
 import ClarionAdmin
+import ClarionApplications
 import ClarionEcho
 import ClarionEngine
 public import ClarionLog
@@ -10,18 +11,30 @@ public import ClarionSettings
 import ClarionTransport
 import Glibc
 
-/// Runs a node with `settings` until a signal ends it.
-/// - Returns: the exit status of the process: 0 after an orderly stop, 1 when it could not start.
-public func runNode(settings: Settings, log: Logger) -> Int32 {
+/// Runs a node until a signal ends it. SIGHUP has it read its configuration again.
+/// - Parameter read: reads the configuration again, from where it came.
+/// - Returns: the exit status of the process: 0 after an orderly stop, 1 when it could not start, 78 when the
+///   applications are not usable.
+public func runNode(
+    configuration: Configuration, read: @escaping @Sendable () throws(SettingsError) -> Configuration, log: Logger
+) -> Int32 {
+    var settings = configuration.settings
     let signals = SignalWaiter()
     cposix_map_blocks_from(mappedBlockBytesMin)
     _ = ProcessFacts.raiseDescriptorLimit()
     guard let usesUring = chooseBackend(settings.backend, log) else { return EXIT_FAILURE }
-    do throws(AppTableError) {
-        _ = try PusherNode(PusherConfiguration(settings))
+    let services: NodeServices
+    do throws(SettingsError) {
+        services = try NodeServices(settings, log: log)
     } catch {
-        log.error("applications not usable", ["error": .text("\(error)")])
-        return EXIT_FAILURE
+        for problem in error.problems { log.error("applications not usable", ["problem": .text("\(problem)")]) }
+        return EX_CONFIG
+    }
+    do throws(AppTableError) {
+        _ = try PusherNode(PusherConfiguration(settings, apps: services.registry.initial))
+    } catch {
+        log.error("applications not usable", ["problem": .text("\(error)")])
+        return EX_CONFIG
     }
     let processors = usableProcessors()
     let workerCount = settings.workers > 0 ? settings.workers : max(processors.count, 1)
@@ -42,29 +55,36 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
         return EXIT_FAILURE
     }
     // From here on the port is the one that is bound: it may have been left to the system.
-    var settings = settings
     settings.port = Int(opened.port)
-    let shared = PusherNode.Shared()
     let dashboard = settings.dashboardPassword.map {
         DashboardFront(DashboardFront.Configuration(user: settings.dashboardUser, password: $0.revealed))
     }
-    var configuration = nodeConfiguration(
-        settings, shared, usesUring: usesUring, workerCount: workerCount, listeners: opened.byWorker,
-        processors: processors, dashboard: dashboard)
-    configuration.secureContext = secureContext
-    let node = Node(configuration)
+    let shared = services.shared(settings)
+    var nodeConfiguration = nodeConfiguration(
+        settings, services, shared, dangers: configuration.dangers.count, usesUring: usesUring,
+        workerCount: workerCount, listeners: opened.byWorker, processors: processors, dashboard: dashboard)
+    nodeConfiguration.secureContext = secureContext
+    let node = Node(nodeConfiguration)
     do throws(LoopError) {
         try node.start()
     } catch {
         log.error("cannot start", ["error": .text(error.description)])
         return EXIT_FAILURE
     }
-    let service = adminService(settings, node, shared.counters, usesUring: usesUring)
+    guard services.start(node) else {
+        log.error("cannot start", ["error": "the system gives no more threads"])
+        node.stop()
+        node.join()
+        return EXIT_FAILURE
+    }
+    let control = NodeControl(
+        services, configuration, certificates: secureOptions, read: read, log: log)
+    let service = adminService(settings, node, services, control, shared.counters, usesUring: usesUring)
     dashboard?.open(service)
     let admin = openAdminSocket(settings, service, log)
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
-    let signal = waitForTheEnd(signals, node, secureOptions, log)
+    let signal = waitForTheEnd(signals, control)
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
     signals.restoreDefaults()
     node.stop()
@@ -72,6 +92,7 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
     admin?.stop()
     dashboard?.close()
     opened.removeSockets()
+    services.stop()
     log.info("stopped")
     return EXIT_SUCCESS
 }
@@ -79,16 +100,15 @@ public func runNode(settings: Settings, log: Logger) -> Int32 {
 /// Memory of this size, such as the log of a busy channel or a very long reply, is the kernel's again when it is free.
 private let mappedBlockBytesMin = 512 << 10
 
-/// Waits for a signal that ends the node, and keeps its certificates up to date meanwhile.
-private func waitForTheEnd(_ signals: SignalWaiter, _ node: Node, _ options: SecureOptions?, _ log: Logger) -> Int32 {
-    var reload = options.map(SecureReload.init)
+/// Waits for a signal that ends the node. Meanwhile SIGHUP has it read its configuration again, and certificates are
+/// those of their files.
+private func waitForTheEnd(_ signals: SignalWaiter, _ control: NodeControl) -> Int32 {
     while true {
-        let signal = signals.wait(seconds: reload == nil ? nil : SecureReload.lookSeconds)
-        if let signal, signal != SIGHUP { return signal }
-        if reload == nil {
-            log.info("SIGHUP: nothing to reload")
-        } else {
-            reload?.look(node, always: signal == SIGHUP, log)
+        let signal = signals.wait(seconds: control.hasCertificates ? SecureReload.lookSeconds : nil)
+        switch signal {
+        case nil: control.lookAtCertificates()
+        case SIGHUP?: _ = control.reload()
+        case let signal?: return signal
         }
     }
 }
@@ -130,8 +150,8 @@ private func usableProcessors() -> [Int32] {
 }
 
 private func nodeConfiguration(
-    _ settings: Settings, _ shared: PusherNode.Shared, usesUring: Bool, workerCount: Int, listeners: [[WorkerListener]],
-    processors: [Int32], dashboard: DashboardFront?
+    _ settings: Settings, _ services: NodeServices, _ shared: PusherNode.Shared, dangers: Int, usesUring: Bool,
+    workerCount: Int, listeners: [[WorkerListener]], processors: [Int32], dashboard: DashboardFront?
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled
@@ -140,8 +160,8 @@ private func nodeConfiguration(
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
         backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, counters: shared.counters,
-        applicationCount: settings.apps.count)
-    let pusherConfiguration = PusherConfiguration(settings)
+        services: services, dangers: dangers)
+    let pusherConfiguration = PusherConfiguration(settings, apps: services.registry.initial)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
     let handlers: @Sendable (Int) -> WorkerProtocols = { worker in
         guard let pusher = try? PusherNode(pusherConfiguration, shared, worker: worker) else {

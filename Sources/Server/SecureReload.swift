@@ -23,7 +23,7 @@ extension SecureOptions {
     }
 }
 
-/// Keeps a node's certificates those of their files. Used by the thread that waits for signals.
+/// Keeps a node's certificates those of their files. Used by one thread at a time.
 struct SecureReload {
     private let options: SecureOptions
     private var states: [FileState]
@@ -37,19 +37,20 @@ struct SecureReload {
         states = options.paths.map(FileState.init)
     }
 
-    /// Reads the files again when one of them is another than it was, or when `always`. What cannot be used is said and
-    /// changes nothing.
-    mutating func look(_ node: Node, always: Bool, _ log: Logger) {
+    /// Reads the files again when one of them is another than it was, or when `always`. What cannot be used changes
+    /// nothing, and is what is returned.
+    mutating func look(_ node: Node, always: Bool, _ log: Logger) -> String? {
         let found = options.paths.map(FileState.init)
-        if !always && found == states { return }
+        if !always && found == states { return nil }
         states = found
         do throws(SecureError) {
             let context = try SecureContext(options)
             node.use(context)
             log.info("certificates reloaded", ["expires": .text(SecureReload.day(context.expirySeconds))])
             SecureReload.warnOfExpiry(context, log)
+            return nil
         } catch {
-            log.error("certificates not reloaded; the old ones stay in use", ["error": .text(error.description)])
+            return "certificates not reloaded; the old ones stay in use: \(error.description)"
         }
     }
 

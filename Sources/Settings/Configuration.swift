@@ -36,6 +36,10 @@ public struct Configuration: Sendable {
     public internal(set) var entries: [Entry] = []
     /// What is allowed but most likely not meant, a sentence each.
     public internal(set) var warnings: [String] = []
+    /// Keys of settings that are dangerous where others reach the node.
+    public internal(set) var dangers: [String] = []
+    /// Nobody configured an application, so there is the one that everybody knows.
+    var hasEmbeddedApp = false
 
     /// What the four layers are read from.
     public struct Input: Sendable {
@@ -88,6 +92,11 @@ public struct SettingsProblem: Error, Sendable, Equatable, CustomStringConvertib
 public struct SettingsError: Error, Sendable, CustomStringConvertible {
     /// At least one.
     public let problems: [SettingsProblem]
+
+    init(problems: [SettingsProblem]) { self.problems = problems }
+
+    /// One problem, of somebody who reads settings elsewhere.
+    public init(problem: String) { problems = [SettingsProblem(problem)] }
 
     public var description: String { problems.map(\.description).joined(separator: "\n") }
 }

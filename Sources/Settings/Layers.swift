@@ -3,10 +3,12 @@ struct Layers {
     /// Applications that the environment can describe: `CLARION_APP_…`, `CLARION_APP2_…` up to this number.
     static let environmentAppsMax = 9
 
-    private let input: Configuration.Input
-    private let file: SettingsFile?
-    private var configuration = Configuration()
-    private(set) var problems: [SettingsProblem] = []
+    let input: Configuration.Input
+    let file: SettingsFile?
+    var configuration = Configuration()
+    var problems: [SettingsProblem] = []
+    /// Where each application got its id and its key from.
+    private var identities: [(id: String, key: String)] = []
 
     init(input: Configuration.Input, file: SettingsFile?) {
         self.input = input
@@ -21,8 +23,8 @@ struct Layers {
         checkFileKeys()
         checkTogether()
         warnOfUnknownVariables()
-        warnOfOpenDoors()
         warnOfHiddenGaps()
+        judgeDangers()
         return configuration
     }
 
@@ -43,8 +45,11 @@ struct Layers {
     private mutating func mergeApps() {
         var apps: [AppSettings] = []
         let count = max(file?.apps.count ?? 0, Self.environmentAppsMax)
+        let sources = configuration.settings.appSources
+        let mayBeNone = !sources.file.isEmpty || sources.store != nil
         for index in 0..<count {
-            let items = file.flatMap { index < $0.apps.count ? $0.apps[index] : nil } ?? []
+            let inFile = file.flatMap { index < $0.apps.count ? $0.apps[index] : nil }
+            let items = inFile?.items ?? []
             let number = index == 0 ? "" : String(index + 1)
             let identity = SettingTable.app.prefix { ["id", "key", "secret"].contains($0.key) }
             var found: [(SettingRow<AppSettings>, Found?)] = []
@@ -53,13 +58,14 @@ struct Layers {
                 found.append((row, find(row, flagKey: flagKey, prefix: "APP\(number)", number: number, items: items)))
             }
             let missing = found.prefix(identity.count).filter { $0.1 == nil }.map(\.0.key)
-            let isEmbedded = index == 0 && missing.count == identity.count
-            let line = file.flatMap { index < $0.appLines.count ? "\($0.path):\($0.appLines[index]): " : nil }
-            if index > 0, line == nil, found.allSatisfy({ $0.1 == nil }) { continue }
+            let isEmpty = found.allSatisfy { $0.1 == nil } && inFile == nil
+            if isEmpty && (index > 0 || mayBeNone) { continue }
+            let isEmbedded = index == 0 && missing.count == identity.count && !mayBeNone && inFile == nil
             if !isEmbedded, !missing.isEmpty {
+                let place = inFile.map { "\(file?.path ?? ""):\($0.line): " } ?? ""
                 problems.append(
                     SettingsProblem(
-                        "\(line ?? "")application \(index + 1) has no \(missing.joined(separator: ", no ")); "
+                        "\(place)application \(index + 1) has no \(missing.joined(separator: ", no ")); "
                             + "it needs all of id, key and secret"))
             }
             var app = isEmbedded ? AppSettings.embedded : AppSettings()
@@ -71,12 +77,10 @@ struct Layers {
                 configuration.entries.append(
                     Configuration.Entry(key: "apps.\(apps.count + 1).\(row.key)", value: row.read(app), source: source))
             }
+            identities.append((id: "\(found[0].1?.source ?? .preset(""))", key: "\(found[1].1?.source ?? .preset(""))"))
+            mergeWebhooks(inFile?.webhooks ?? [], number: apps.count + 1, into: &app)
             apps.append(app)
-            if isEmbedded, !isLoopback(configuration.settings.host) {
-                configuration.warnings.append(
-                    "no application is configured, so anybody who reaches \(configuration.settings.host) can publish "
-                        + "with the well-known secret of app-id")
-            }
+            configuration.hasEmbeddedApp = configuration.hasEmbeddedApp || isEmbedded
         }
         configuration.settings.apps = apps
     }
@@ -93,6 +97,30 @@ struct Layers {
                         key: "listeners.\(index + 1).\(row.key)", value: row.read(listener), source: source))
             }
             configuration.settings.listeners.append(listener)
+        }
+    }
+
+    private mutating func mergeWebhooks(_ list: [[SettingsFile.Item]], number: Int, into app: inout AppSettings) {
+        guard let file else { return }
+        for items in list {
+            var reader = AppReader(place: file.path)
+            let webhook = reader.webhook(items)
+            problems += reader.problems
+            app.webhooks.append(webhook)
+            let prefix = "apps.\(number).webhooks.\(app.webhooks.count)"
+            for row in SettingTable.webhook {
+                let line = items.last { $0.key == row.key }?.line
+                configuration.entries.append(
+                    Configuration.Entry(
+                        key: "\(prefix).\(row.key)", value: row.read(webhook),
+                        source: line.map { .file(path: file.path, line: $0) } ?? .preset("")))
+            }
+            for name in webhook.headers.keys.sorted() {
+                let line = items.last { $0.key == "headers.\(name)" }?.line ?? 1
+                configuration.entries.append(
+                    Configuration.Entry(
+                        key: "\(prefix).headers.\(name)", value: .masked, source: .file(path: file.path, line: line)))
+            }
         }
     }
 
@@ -117,7 +145,7 @@ struct Layers {
                 return Found(value: .text(part), source: .environment(name))
             }
         }
-        guard let item = items.last(where: { $0.key == row.key }) else { return nil }
+        guard let item = items.last(where: { $0.key == row.key || row.otherKeys.contains($0.key) }) else { return nil }
         return Found(value: item.value, source: .file(path: file?.path ?? "", line: item.line))
     }
 
@@ -139,13 +167,14 @@ struct Layers {
 
     private mutating func checkFileKeys() {
         guard let file else { return }
-        let nodeKeys = (SettingTable.node + SettingTable.limits).map(\.key)
-        let appKeys = SettingTable.app.map(\.key)
+        let nodeRows = SettingTable.node + SettingTable.limits
+        let nodeKeys = nodeRows.map(\.key) + nodeRows.flatMap(\.otherKeys)
+        let appKeys = SettingTable.app.map(\.key) + SettingTable.app.flatMap(\.otherKeys)
         let listenerKeys = SettingTable.listener.map(\.key)
-        let lists = file.apps.map { ($0, appKeys) } + file.listeners.map { ($0, listenerKeys) }
+        let lists = file.apps.map { ($0.items, appKeys) } + file.listeners.map { ($0, listenerKeys) }
         for (items, known) in [(file.node, nodeKeys)] + lists {
             for item in items where !known.contains(item.key) {
-                let hint = nearest(to: item.key, in: known).map { "; did you mean \($0)?" } ?? ""
+                let hint = nearest(to: item.key, in: known).map { "; did you mean \($0)?" } ?? "; remove it"
                 problems.append(SettingsProblem("\(file.path):\(item.line): there is no setting \(item.key)\(hint)"))
             }
         }
@@ -156,10 +185,21 @@ struct Layers {
         guard problems.isEmpty else { return }
         checkEdge()
         let settings = configuration.settings
-        for (name, path) in [("id", \AppSettings.id), ("key", \AppSettings.key)] {
-            var seen: Set<String> = []
-            for app in settings.apps where !seen.insert(app[keyPath: path]).inserted {
-                problems.append(SettingsProblem("two applications have the \(name) \(app[keyPath: path])"))
+        for (name, path, source) in [
+            ("id", \AppSettings.id, \(id: String, key: String).id), ("key", \.key, \.key),
+        ] {
+            var seen: [String: String] = [:]
+            for (app, identity) in zip(settings.apps, identities) {
+                let value = app[keyPath: path]
+                let place = identity[keyPath: source]
+                if let other = seen[value] {
+                    problems.append(
+                        SettingsProblem(
+                            "\(place): two applications have the \(name) \(value), the other by \(other); "
+                                + "give each its own"
+                        ))
+                }
+                seen[value] = place
             }
         }
         let realtime = settings.realtime
@@ -174,7 +214,8 @@ struct Layers {
         if settings.limits.logBytesMax < 2 * largest {
             problems.append(
                 SettingsProblem(
-                    "limits.log_bytes_max is \(settings.limits.logBytesMax); it must be at least \(2 * largest), "
+                    "\(source(of: "limits.log_bytes_max")): limits.log_bytes_max is "
+                        + "\(settings.limits.logBytesMax); it must be at least \(2 * largest), "
                         + "twice the largest message or request that is allowed"))
         }
     }
@@ -237,23 +278,13 @@ struct Layers {
                 + "\(settings.limits.slowConsumerPolicy.rawValue)")
     }
 
-    /// Switches that are dangerous on an address that others reach.
-    private mutating func warnOfOpenDoors() {
-        let settings = configuration.settings
-        guard !isLoopback(settings.host) else { return }
-        let realtime = settings.realtime
-        if realtime.isEnabled, realtime.allowsPublishingWithoutSecret, realtime.secret == nil {
-            configuration.warnings.append(
-                "anybody who reaches \(settings.host) can publish through /internal/broadcast")
-        }
-        if settings.echo {
-            configuration.warnings.append("anybody who reaches \(settings.host) can use /echo")
-        }
+    private func source(of key: String) -> String {
+        configuration.entries.first { $0.key == key }.map { "\($0.source)" } ?? "default"
     }
 }
 
 /// Whether only this machine reaches an address.
-private func isLoopback(_ host: String) -> Bool {
+func isLoopback(_ host: String) -> Bool {
     host == "localhost" || host == "::1" || host.hasPrefix("127.")
 }
 

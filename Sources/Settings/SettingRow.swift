@@ -16,6 +16,10 @@ public struct SettingRow<Root: Sendable>: Sendable {
     public let otherEnvironment: [EnvironmentName]
     /// Further names of the flag, without dashes.
     public let otherFlags: [String]
+    /// Further names in the file: those that Laravel's config/reverb.php has.
+    public let otherKeys: [String]
+    /// A change takes effect while the node runs.
+    public let isReloadable: Bool
     /// What a value may be, completing "allowed is …".
     public let allowed: String
     /// The value is never shown.
@@ -24,12 +28,17 @@ public struct SettingRow<Root: Sendable>: Sendable {
     public let isBoolean: Bool
     /// Puts a value in; false when it is not allowed.
     let assign: @Sendable (SettingValue, inout Root) -> Bool
+    /// Whether two have the same value, secrets included.
+    let isSame: @Sendable (Root, Root) -> Bool
+    /// Puts the value of the first into the second.
+    let copy: @Sendable (Root, inout Root) -> Void
     /// The value as it stands.
     let read: @Sendable (Root) -> SettingValue
 
-    init<Value: Sendable>(
+    init<Value: Sendable & Equatable>(
         _ key: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ codec: SettingCodec<Value>,
-        unit: String = "", environment: [EnvironmentName] = [], flags: [String] = [], _ sentence: String,
+        unit: String = "", environment: [EnvironmentName] = [], flags: [String] = [],
+        keys: [String] = [], reloads: Bool = false, _ sentence: String,
         cost: String = "", reached: String = ""
     ) {
         self.key = key
@@ -39,6 +48,8 @@ public struct SettingRow<Root: Sendable>: Sendable {
         self.reached = reached
         otherEnvironment = environment
         otherFlags = flags
+        otherKeys = keys
+        isReloadable = reloads
         allowed = codec.allowed
         isSecret = codec.isSecret
         isBoolean = codec.isBoolean
@@ -47,6 +58,8 @@ public struct SettingRow<Root: Sendable>: Sendable {
             root[keyPath: path] = decoded
             return true
         }
+        isSame = { $0[keyPath: path] == $1[keyPath: path] }
+        copy = { $1[keyPath: path] = $0[keyPath: path] }
         read = { codec.encode($0[keyPath: path]) }
     }
 }

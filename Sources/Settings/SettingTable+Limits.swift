@@ -15,7 +15,7 @@ extension SettingTable {
             reached: "The subscription or the message is refused with an error."),
         SettingRow(
             "limits.subscriptions_per_connection_max", \.limits.subscriptionsPerConnectionMax, .integer(1...1_000_000),
-            unit: "per connection", "Channels that one connection may be subscribed to.",
+            unit: "per connection", reloads: true, "Channels that one connection may be subscribed to.",
             cost: "A cursor for each subscription.",
             reached: "The subscription is refused with an error; the connection stays."),
         SettingRow(
@@ -31,7 +31,7 @@ extension SettingTable {
         SettingRow(
             "limits.outbox_bytes_max", \.limits.outboxBytesMax, .bytes(4 * 1_024...1 << 30),
             unit: "bytes per connection",
-            "Replies that wait for a connection that does not read; at least twice its largest message.",
+            reloads: true, "Replies that wait for a connection that does not read; at least twice its largest message.",
             cost: "Up to this much for each connection that asks and does not read.",
             reached: "The connection is closed, with the reason outboxFull."),
         SettingRow(
@@ -53,31 +53,33 @@ extension SettingTable {
             reached: "Workers that send to it read nothing more from their publishers until it has caught up."),
         SettingRow(
             "limits.fragments_max", \.limits.fragmentsMax, .integer(1...1_000_000), unit: "frames per message",
+            reloads: true,
             "Frames that one message may come in; where messages may be large, one for every 64 bytes of the bound.",
             cost: "Time to join them.", reached: "The connection is closed with 1009."),
         SettingRow(
             "limits.control_frames_burst", \.limits.controlFramesBurst, .integer(1...1_000_000), unit: "frames",
-            "Pings and pongs that a connection may send at once.", cost: "A pong for each ping.",
+            reloads: true, "Pings and pongs that a connection may send at once.", cost: "A pong for each ping.",
             reached: "The connection is closed with 1008."),
         SettingRow(
             "limits.control_frames_per_second", \.limits.controlFramesPerSecond, .integer(1...1_000_000),
-            unit: "frames a second", "Pings and pongs that a connection may send in the long run.",
+            unit: "frames a second", reloads: true, "Pings and pongs that a connection may send in the long run.",
             cost: "A pong for each ping.", reached: "The connection is closed with 1008."),
     ]
 
     private static let timeLimits: [SettingRow<Settings>] = [
         SettingRow(
             "limits.slow_consumer_policy", \.limits.slowConsumerPolicy, .choice,
-            "What happens to a reader that a channel's log has overtaken.", cost: "Nothing by itself.",
+            reloads: true, "What happens to a reader that a channel's log has overtaken.", cost: "Nothing by itself.",
             reached: "close ends the connection; skip goes on with the newest message and tells the reader how many it "
                 + "lost, except on /ws in raw mode; conflate then keeps only the newest message for it."),
         SettingRow(
             "limits.slow_consumer_seconds", \.limits.slowConsumerSeconds, .integer(1...3_600), unit: "seconds",
-            "How long a reader may take nothing of what is sent to it.", cost: "A send in flight for as long.",
+            reloads: true, "How long a reader may take nothing of what is sent to it.",
+            cost: "A send in flight for as long.",
             reached: "The connection is closed, with the reason slowConsumer; it has as long again to read why."),
         SettingRow(
             "limits.head_seconds", \.limits.headSeconds, .integer(1...3_600), unit: "seconds",
-            "The time from accepting a connection to the end of its request.",
+            reloads: true, "The time from accepting a connection to the end of its request.",
             cost: "A connection that says nothing holds its slot for as long.",
             reached: "The connection is closed, with the reason headTimeout."),
         SettingRow(
@@ -92,15 +94,17 @@ extension SettingTable {
             reached: "Further hellos wait for their turn, within limits.handshake_seconds."),
         SettingRow(
             "limits.idle_seconds", \.limits.idleSeconds, .integer(1...3_600), unit: "seconds",
-            "How long an HTTP connection may rest between requests.", cost: "It holds its slot for as long.",
+            reloads: true, "How long an HTTP connection may rest between requests.",
+            cost: "It holds its slot for as long.",
             reached: "The connection is closed, with the reason idle."),
         SettingRow(
             "limits.message_seconds", \.limits.messageSeconds, .integer(1...3_600), unit: "seconds",
-            "The time from the first byte of a message to its last.", cost: "The bytes so far are kept for as long.",
+            reloads: true, "The time from the first byte of a message to its last.",
+            cost: "The bytes so far are kept for as long.",
             reached: "The connection is closed with 1008."),
         SettingRow(
             "limits.close_seconds", \.limits.closeSeconds, .integer(1...3_600), unit: "seconds",
-            "The time that a peer has to answer a close frame, once that has left.",
+            reloads: true, "The time that a peer has to answer a close frame, once that has left.",
             cost: "A closing connection holds its slot for as long.",
             reached: "TCP is ended; what the kernel holds still leaves, for limits.unacknowledged_seconds."),
         SettingRow(
@@ -115,7 +119,7 @@ extension SettingTable {
             reached: "A newcomer is told pusher:cache_miss."),
         SettingRow(
             "limits.drain_seconds", \.limits.drainSeconds, .integer(0...3_600), unit: "seconds",
-            "The time that a stopping node gives its connections to take what waits for them.",
+            reloads: true, "The time that a stopping node gives its connections to take what waits for them.",
             cost: "A stop takes up to this long.", reached: "Connections that remain are cut, and the node ends."),
     ]
 }

@@ -1,3 +1,5 @@
+import ClarionWire
+
 /// The table of all settings. Reading of flags, environment and file, `clarion config`, the help of `clarion start`
 /// and the pages docs/CONFIGURATION.md and docs/LIMITS.md all come from it.
 public enum SettingTable {
@@ -27,13 +29,57 @@ public enum SettingTable {
             "Serves /echo, which sends back every message up to 16 MiB; for conformance tests and measurements."),
         SettingRow(
             "max_request_bytes", \.requestBytesMax, .bytes(1_024...requestBytesCeiling), unit: "bytes",
-            environment: ["REVERB_MAX_REQUEST_SIZE"], flags: ["max-request-size"],
+            environment: ["REVERB_MAX_REQUEST_SIZE"], flags: ["max-request-size"], keys: ["max_request_size"],
+            reloads: true,
             "The largest HTTP request, head and body; a larger one is answered with 413.",
             cost: "One buffer of this size for each request that is being received.",
             reached: "The request is answered with 413 and its connection closed."),
         SettingRow(
             "auth_timestamp_tolerance_seconds", \.authTimestampToleranceSeconds, .integer(0...86_400), unit: "seconds",
+            reloads: true,
             "How far the time stamp of a signed request may be from the clock; 0 does not look at it."),
+        SettingRow(
+            "environment", \.environment, .choice,
+            "In production the node does not start with a dangerous switch on; elsewhere it warns."),
+        SettingRow(
+            "apps_file", \.appSources.file, .text("a path, or empty", where: { !$0.utf8.contains(0) }),
+            "A file of applications in TOML or (named .json) JSON; it is watched, and changes take effect at once."),
+        SettingRow(
+            "apps_store", \.appSources.store, .storeAddress,
+            "Where applications are looked up when neither these settings nor apps_file have them."),
+        SettingRow(
+            "apps_cache_seconds", \.appSources.cacheSeconds, .integer(1...86_400), unit: "seconds",
+            "How long what the store said of an application is taken for true before it is asked again."),
+        SettingRow(
+            "apps_absent_seconds", \.appSources.absentSeconds, .integer(1...86_400), unit: "seconds",
+            "How long an application that the store does not have is taken for absent."),
+        SettingRow(
+            "apps_lookup_seconds", \.appSources.lookupSeconds, .integer(1...60), unit: "seconds",
+            "How long a connection or a request waits for the store."),
+        SettingRow(
+            "webhooks.allowed_networks", \.webhooks.allowedNetworks,
+            .list("address ranges such as 10.0.0.0/8 or fd00::/8", where: isNetwork), reloads: true,
+            "Ranges of addresses that are not public and that webhooks may be sent to all the same."),
+        SettingRow(
+            "webhooks.batch_milliseconds", \.webhooks.batchMilliseconds, .integer(0...60_000), unit: "milliseconds",
+            reloads: true, "How long an event waits for others that go with it in one request."),
+        SettingRow(
+            "webhooks.max_batch_events", \.webhooks.batchEventsMax, .integer(1...1_000), unit: "events", reloads: true,
+            "Events of one request; 1 sends each alone.", cost: "Memory of one request for each endpoint.",
+            reached: "The next events go with the next request."),
+        SettingRow(
+            "webhooks.grace_seconds", \.webhooks.graceSeconds, .integer(0...60), unit: "seconds", reloads: true,
+            "How long a channel must be empty, or a user gone, before that is told; who is back in time, never left."),
+        SettingRow(
+            "webhooks.max_queued_events", \.webhooks.queueEventsMax, .integer(1...1_000_000), unit: "events",
+            reloads: true, "Events that wait for one endpoint.", cost: "Up to 32 MiB for each endpoint that is slow.",
+            reached: "The oldest event is dropped and counted."),
+        SettingRow(
+            "webhooks.retry_seconds", \.webhooks.retrySeconds, .integer(0...86_400), unit: "seconds", reloads: true,
+            "How long an event is tried before it is dropped."),
+        SettingRow(
+            "webhooks.timeout_seconds", \.webhooks.timeoutSeconds, .integer(1...300), unit: "seconds", reloads: true,
+            "Time for one request to an endpoint and its answer."),
         SettingRow(
             "realtime.enabled", \.realtime.isEnabled, .boolean,
             "Serves the JSON protocol on /ws and /internal/broadcast."),
@@ -88,6 +134,8 @@ public enum SettingTable {
     /// The largest value of `max_request_bytes`.
     static let requestBytesCeiling = 16 << 20
 }
+
+private let isNetwork: @Sendable (String) -> Bool = { IPNetwork($0) != nil }
 
 /// A host may not hold white space, slashes or control characters; whether it exists is seen when it is bound.
 private let isHost: @Sendable (String) -> Bool = { text in

@@ -162,6 +162,38 @@ extension SettingCodec where Value == Secret? {
     }
 }
 
+extension SettingCodec where Value == Secret? {
+    /// The address of a store of applications.
+    static var storeAddress: SettingCodec {
+        SettingCodec(
+            allowed: "sqlite:PATH, postgresql://USER:PASSWORD@HOST/DATABASE or redis://:PASSWORD@HOST/NUMBER",
+            decode: { value in
+                guard case .text(let text) = value else { return nil }
+                let schemes = ["sqlite:", "postgresql://", "postgres://", "redis://"]
+                guard let scheme = schemes.first(where: { text.hasPrefix($0) }), text.count > scheme.count else {
+                    return nil
+                }
+                return .some(Secret(text))
+            },
+            encode: { $0 == nil ? .nothing : .masked }, isSecret: true)
+    }
+}
+
+extension SettingCodec {
+    /// A list of the names of an enum's cases.
+    static func choices<Item: RawRepresentable & CaseIterable & Sendable>() -> SettingCodec
+    where Value == [Item], Item.RawValue == String {
+        SettingCodec(
+            allowed: "any of " + Item.allCases.map(\.rawValue).joined(separator: ", "),
+            decode: { value in
+                guard let words = value.words else { return nil }
+                let items = words.compactMap { Item(rawValue: $0.lowercased()) }
+                return items.count == words.count ? items : nil
+            },
+            encode: { .list($0.map(\.rawValue)) })
+    }
+}
+
 extension SettingCodec where Value == [String] {
     /// A list of words; in a text they stand between commas or spaces.
     static func list(_ allowed: String, where accepts: @escaping @Sendable (String) -> Bool) -> SettingCodec {

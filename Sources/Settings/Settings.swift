@@ -29,6 +29,12 @@ public struct Settings: Sendable, Equatable {
     public var authTimestampToleranceSeconds = 600
     /// The applications; at least one.
     public var apps = [AppSettings.embedded]
+    /// Where applications come from apart from these settings.
+    public var appSources = AppSourceSettings()
+    /// How events are told to the endpoints of applications.
+    public var webhooks = WebhookDeliverySettings()
+    /// In production, dangerous switches keep the node from starting.
+    public var environment = NodeEnvironment.development
     /// The JSON protocol on `/ws`.
     public var realtime = RealtimeSettings()
     /// Where the admin socket is: `AdminSettingWords`, or a path.
@@ -105,80 +111,53 @@ public struct ListenerSettings: Sendable, Equatable {
     public init() {}
 }
 
+/// Where a node is used.
+public enum NodeEnvironment: String, Sendable, CaseIterable {
+    case development
+    case production
+}
+
+/// Applications that are kept outside the configuration.
+public struct AppSourceSettings: Sendable, Equatable {
+    /// A file of applications that is watched, TOML or JSON; empty: none.
+    public var file = ""
+    /// A store that is asked for applications, as a URL, which may hold a password; nil: none.
+    public var store: Secret?
+    /// How long what a store said is taken for true, seconds.
+    public var cacheSeconds = 60
+    /// How long an application that was not found is taken for absent, seconds.
+    public var absentSeconds = 10
+    /// How long a request waits for the store, seconds.
+    public var lookupSeconds = 2
+
+    public init() {}
+}
+
+/// How events leave for the endpoints of applications.
+public struct WebhookDeliverySettings: Sendable, Equatable {
+    /// Address ranges that are not public and may be called all the same.
+    public var allowedNetworks: [String] = []
+    /// Time for which events wait for others to go with them, milliseconds.
+    public var batchMilliseconds = 50
+    /// Events of one request; 1 sends each alone.
+    public var batchEventsMax = 100
+    /// How long a channel stays empty, or a user away, before that is told; seconds.
+    public var graceSeconds = 3
+    /// Events that wait for one endpoint.
+    public var queueEventsMax = 10_000
+    /// How long an event is tried, seconds.
+    public var retrySeconds = 300
+    /// Time for one request and its answer, seconds.
+    public var timeoutSeconds = 10
+
+    public init() {}
+}
+
 /// `auto` tries io_uring and falls back to epoll.
 public enum BackendChoice: String, Sendable, CaseIterable {
     case auto
     case uring
     case epoll
-}
-
-/// One application: a tenant with its key, its channels and its rules.
-public struct AppSettings: Sendable, Equatable {
-    /// The id in the paths of the HTTP API.
-    public var id = ""
-    /// The public key in the path of the WebSocket endpoint.
-    public var key = ""
-    /// Signs requests of the HTTP API and subscriptions.
-    public var secret = Secret("")
-    /// Whose client events are passed on.
-    public var acceptClientEventsFrom = ClientEventSenders.members
-    /// Connections of this application on this node; nil is no bound.
-    public var connectionsMax: Int?
-    /// Bytes of one message of a client.
-    public var messageBytesMax = 10_000
-    /// Origins that may connect; `*` is every one, also none at all.
-    public var allowedOrigins = ["*"]
-    /// Seconds without a message after which the node pings.
-    public var pingIntervalSeconds = 60
-    /// Seconds of silence that a client is told to allow before it pings.
-    public var activityTimeoutSeconds = 30
-    /// How many messages a connection may send.
-    public var rateLimit = RateLimit()
-    /// Members of one presence channel.
-    public var presenceMembersMax = 100
-    /// Bytes of a member's `user_info`.
-    public var presenceMemberBytesMax = 1_024
-    /// Client events of one connection in a second; 0 is no bound.
-    public var clientEventsPerSecondMax = 0
-    /// Whether subscribers are told how many they are.
-    public var tellsSubscriptionCounts = false
-    /// Whether refused subscriptions are told by `pusher:subscription_error` too.
-    public var sendsSubscriptionErrors = false
-
-    public init() {}
-
-    /// The application of a node on which none is configured.
-    public static var embedded: AppSettings {
-        var app = AppSettings()
-        app.id = "app-id"
-        app.key = "app-key"
-        app.secret = Secret("app-secret")
-        return app
-    }
-}
-
-/// Whose client events reach the other subscribers of a channel.
-public enum ClientEventSenders: String, Sendable, CaseIterable {
-    /// Everyone, subscribed or not.
-    case all
-    /// Subscribers of the channel.
-    case members
-    /// Nobody.
-    case none
-}
-
-/// A bound on the messages of one connection in a window of time.
-public struct RateLimit: Sendable, Equatable {
-    /// Whether messages are counted at all.
-    public var isEnabled = false
-    /// Messages in a window.
-    public var attemptsMax = 60
-    /// Length of a window, seconds from its first message.
-    public var decaySeconds = 60
-    /// Whether a connection over the bound is closed, rather than told.
-    public var terminates = false
-
-    public init() {}
 }
 
 /// The JSON protocol on `/ws` and its HTTP publishing.

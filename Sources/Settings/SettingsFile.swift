@@ -12,19 +12,25 @@ struct SettingsFile {
         let line: Int
     }
 
+    /// An application: what stands in one `[[apps]]`, or what a store has of it.
+    struct App {
+        /// The line it begins on.
+        var line = 1
+        var items: [Item] = []
+        /// What stands in each `[[apps.webhooks]]` of it.
+        var webhooks: [[Item]] = []
+    }
+
     /// As it was given, for messages.
     let path: String
     /// What stands outside `[[apps]]`.
-    private(set) var node: [Item] = []
-    /// What stands in each `[[apps]]`, in their order.
-    private(set) var apps: [[Item]] = []
-    /// The line of each `[[apps]]`.
-    private(set) var appLines: [Int] = []
+    var node: [Item] = []
+    /// The applications in their order.
+    var apps: [App] = []
+    /// Whether anything is said of applications, if only that there are none.
+    var namesApps = false
     /// What stands in each `[[listeners]]`, in their order.
-    private(set) var listeners: [[Item]] = []
-
-    /// The tables that there may be several of.
-    fileprivate static let lists = ["apps", "listeners"]
+    var listeners: [[Item]] = []
 
     /// The largest file that is read, bytes. A configuration is far smaller; a device or a log given by mistake is
     /// not read whole.
@@ -34,6 +40,10 @@ struct SettingsFile {
     /// - Throws: `SettingsProblem` with the line of the first error.
     init(path: String, text: String) throws(SettingsProblem) {
         self.path = path
+        if path.hasSuffix(".json") {
+            try readJSON(text)
+            return
+        }
         let table: TOMLTable
         do {
             table = try TOMLTable(string: text)
@@ -44,22 +54,50 @@ struct SettingsFile {
         }
         let lines = KeyLines(text)
         for (key, value) in table {
-            if Self.lists.contains(key) {
+            if key == "apps" || key == "listeners" {
                 let malformed = SettingsProblem("\(path):\(lines.line(of: key)): \(key) must be written as [[\(key)]]")
                 guard let list = value.array else { throw malformed }
-                var tables: [[Item]] = []
+                if key == "apps" { namesApps = true }
                 for index in 0..<list.count {
                     guard let table = list[index].table else { throw malformed }
-                    if key == "apps" { appLines.append(lines.line(of: "apps.\(index)")) }
-                    tables.append(Self.items(of: table, under: "", lines: lines, prefix: "\(key).\(index)."))
+                    let prefix = "\(key).\(index)."
+                    if key == "apps" {
+                        apps.append(try Self.app(table, path: path, lines: lines, prefix: prefix))
+                    } else {
+                        listeners.append(Self.items(of: table, under: "", lines: lines, prefix: prefix))
+                    }
                 }
-                if key == "apps" { apps = tables } else { listeners = tables }
             } else if let inner = value.table {
                 node += Self.items(of: inner, under: key + ".", lines: lines, prefix: "")
             } else {
                 node.append(Item(key: key, value: Self.value(of: value), line: lines.line(of: key)))
             }
         }
+    }
+
+    private static func app(
+        _ table: TOMLTable, path: String, lines: KeyLines, prefix: String
+    ) throws(SettingsProblem) -> App {
+        var app = App(line: lines.line(of: String(prefix.dropLast())))
+        let list = table["webhooks"]
+        if let list {
+            guard let endpoints = list.array else { throw wrongWebhooks(path, lines.line(of: prefix + "webhooks")) }
+            for index in 0..<endpoints.count {
+                guard let endpoint = endpoints[index].table else {
+                    throw wrongWebhooks(path, lines.line(of: prefix + "webhooks"))
+                }
+                app.webhooks.append(
+                    items(of: endpoint, under: "", lines: lines, prefix: "\(prefix)webhooks.\(index)."))
+            }
+        }
+        app.items = items(of: table, under: "", lines: lines, prefix: prefix).filter { $0.key != "webhooks" }
+        return app
+    }
+
+    static func wrongWebhooks(_ path: String, _ line: Int) -> SettingsProblem {
+        SettingsProblem(
+            "\(path):\(line): webhooks must be written as [[apps.webhooks]], one for each endpoint; "
+                + "a list of URLs goes into webhook_urls")
     }
 
     /// Reads and parses the file at `path`.
@@ -91,7 +129,7 @@ struct SettingsFile {
         }
     }
 
-    private static func contents(of path: String) throws(SettingsProblem) -> String {
+    static func contents(of path: String) throws(SettingsProblem) -> String {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path) }
         defer { close(descriptor) }
@@ -114,6 +152,19 @@ struct SettingsFile {
     }
 }
 
+/// Files that somebody else reads settings from.
+public enum SettingsText {
+    /// The text of a file.
+    /// - Throws: `SettingsError` when it cannot be read, is too large, or is no UTF-8.
+    public static func read(path: String) throws(SettingsError) -> String {
+        do throws(SettingsProblem) {
+            return try SettingsFile.contents(of: path)
+        } catch {
+            throw SettingsError(problems: [error])
+        }
+    }
+}
+
 /// Where the keys of a TOML text stand. The parser does not tell, so the lines are scanned for headers and for `key
 /// =`; a key of an inline table has the line of its table.
 private struct KeyLines {
@@ -122,17 +173,22 @@ private struct KeyLines {
     init(_ text: String) {
         var prefix = ""
         var counts: [String: Int] = [:]
+        var webhookCount = 0
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let trimmed = line.drop { $0 == " " || $0 == "\t" }
             if trimmed.hasPrefix("[") {
                 let isList = trimmed.hasPrefix("[[")
                 let name = Self.plain(trimmed.drop { $0 == "[" }.prefix { $0 != "]" })
                 if isList { counts[name, default: 0] += 1 }
-                let list = SettingsFile.lists.first { name == $0 || name.hasPrefix($0 + ".") }
-                if let list {
-                    prefix = "\(list).\(max(0, counts[list, default: 0] - 1))\(name.dropFirst(list.count))."
+                if isList, name == "apps" { webhookCount = 0 }
+                if isList, name == "apps.webhooks" { webhookCount += 1 }
+                let list = ["apps", "listeners"].first { name == $0 || name.hasPrefix($0 + ".") }
+                let place = list.map { "\($0).\(max(0, counts[$0, default: 0] - 1))" } ?? ""
+                if name == "apps.webhooks" || name.hasPrefix("apps.webhooks.") {
+                    let rest = name.dropFirst("apps.webhooks".count)
+                    prefix = "\(place).webhooks.\(max(0, webhookCount - 1))\(rest)."
                 } else {
-                    prefix = name + "."
+                    prefix = list.map { "\(place)\(name.dropFirst($0.count))." } ?? name + "."
                 }
                 remember(String(prefix.dropLast()), index + 1)
                 if let list { remember(list, index + 1) }

@@ -43,7 +43,29 @@ public enum SettingsMarkdown {
         secret = "another long random text"
         allowed_origins = ["shop.example.org", "*.shop.example.org"]
         rate_limit = { enabled = true, max_attempts = 100, decay_seconds = 10 }
+
+        [[apps.webhooks]]
+        url = "https://shop.example.org/hooks/clarion"
+        events = ["channel_occupied", "channel_vacated"]
+        channel_prefix = "orders-"
+        headers = { Authorization = "Bearer a token" }
         ```
+
+        The names that Laravel's `config/reverb.php` has for keys are understood too: `app_id`, `max_message_size`, \
+        `ping_interval`, …
+        `clarion config import-reverb PATH/.env` prints a file made of a Laravel application's environment.
+
+        ## Changing settings while the node runs
+
+        On SIGHUP the node reads its file, its environment being what it was, and applies what can change: \
+        applications with all they have,
+        and the settings marked *reload* below. What needs a restart is told in the log. A configuration with \
+        anything wrong in it is refused as a
+        whole, with every problem in the log, and the old one holds; `clarion config` with the same flags gives \
+        the same verdict before.
+        Connections of an application that is gone or switched off are closed with 4003; those of others stay, \
+        and keep the size of message and the
+        ping interval that they began with.
 
         ## The node
 
@@ -62,6 +84,52 @@ public enum SettingsMarkdown {
         when it listens on more than the loopback address.
 
         \(table(SettingTable.app, prefix: "app", defaults: AppSettings.embedded))
+
+        ### Webhooks
+
+        Each `[[apps.webhooks]]` behind an `[[apps]]` is one endpoint of that application. `headers` are further \
+        header lines of its requests.
+
+        \(plainTable(SettingTable.webhook, defaults: WebhookSettings()))
+
+        A request is a POST of `{"time_ms":…,"events":[…]}` with `X-Pusher-Key` and `X-Pusher-Signature`, the \
+        HMAC-SHA256 of the body under the
+        application's secret, as the hosted service sends it. A status from 200 to 299 confirms it. Otherwise it \
+        is sent again, after 1 second, 2, 4,
+        … up to 60, until `webhooks.retry_seconds` are over. After 5 failures in a row the endpoint rests for 30 \
+        seconds, and twice as long each time
+        the one request that is then tried fails too, up to 5 minutes. Redirects are not followed; of an answer \
+        64 KiB are read. A host whose
+        addresses are not public is not called, unless `webhooks.allowed_networks` has them.
+
+        ### Applications kept elsewhere
+
+        **A file.** `apps_file` names a file that holds `[[apps]]` and nothing else, or, when its name ends in \
+        `.json`, a list of objects with the same
+        keys, alone or as `{"apps": […]}`. It is watched: a change takes effect at once, a wrong one not at all.
+
+        **A store.** `apps_store` names a store that is asked when neither the configuration nor the file has \
+        an application. `clarion app create`,
+        `list`, `show`, `rotate` and `delete` keep it. A connection or a request that names an unknown \
+        application waits for the answer, at most
+        `apps_lookup_seconds`, while the worker goes on; then it is refused with 4001 (404 over HTTP) when there \
+        is no such application, and with 4100
+        (503) when the store did not say: clients come back later from that. What was found is asked for again \
+        every `apps_cache_seconds`, and changed
+        or closed accordingly; what was not found is not asked for again for `apps_absent_seconds`. While a \
+        store is down, what is known stays.
+
+        | store | where it keeps an application |
+        |---|---|
+        | `sqlite:PATH` | table `clarion_apps` (`id`, `key` unique, `secret`, `enabled`, `settings`); `clarion \
+        app create` makes file and table |
+        | `postgresql://…` | the same table; `settings` is `jsonb` or text. Parameters of libpq such as \
+        `?sslmode=require` work |
+        | `redis://…` | hash `clarion:app:ID` (fields `key`, `secret`, `enabled`, `settings`), string \
+        `clarion:app-key:KEY` with the id, set `clarion:apps` of ids |
+
+        `settings` is a JSON object with the keys of `[[apps]]`, webhooks included, without `id`, `key`, \
+        `secret` and `enabled`.
 
         ## Listeners
 
@@ -84,7 +152,7 @@ public enum SettingsMarkdown {
         socket = "/run/clarion.sock"
         ```
 
-        \(fileTable(SettingTable.listener, defaults: ListenerSettings()))
+        \(plainTable(SettingTable.listener, defaults: ListenerSettings()))
 
         Certificates, keys and OCSP answers are read again on SIGHUP, and when their files change. New connections \
         get the new ones;
@@ -136,18 +204,20 @@ public enum SettingsMarkdown {
                 + row.otherEnvironment.map { $0.name.replacing("{n}", with: "") })
                 .map { "`\($0)`" }.joined(separator: " ")
             let preset = row.isSecret ? "none" : code(row.read(defaults))
-            let meaning = "\(row.sentence) Allowed: \(row.allowed)."
+            let reload = row.isReloadable ? " *Reload.*" : ""
+            let meaning = "\(row.sentence) Allowed: \(row.allowed).\(reload)"
             return tableRow(["`\(row.key)`", flags, variables, preset, meaning])
         }
         return "| in the file | flag | environment | default | meaning |\n|---|---|---|---|---|\n"
             + lines.joined(separator: "\n")
     }
 
-    private static func fileTable<Root>(_ rows: [SettingRow<Root>], defaults: Root) -> String {
-        let lines = rows.map { row in
-            tableRow(["`\(row.key)`", code(row.read(defaults)), "\(row.sentence) Allowed: \(row.allowed)."])
-        }
-        return "| in the file | default | meaning |\n|---|---|---|\n" + lines.joined(separator: "\n")
+    /// For what stands in the file only.
+    private static func plainTable<Root>(_ rows: [SettingRow<Root>], defaults: Root) -> String {
+        "| in the file | default | meaning |\n|---|---|---|\n"
+            + rows.map { row in
+                tableRow(["`\(row.key)`", code(row.read(defaults)), "\(row.sentence) Allowed: \(row.allowed)."])
+            }.joined(separator: "\n")
     }
 
     private static func bound<Root>(_ row: SettingRow<Root>, defaults: Root) -> String {

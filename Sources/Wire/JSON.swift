@@ -74,6 +74,13 @@ public enum JSON {
         return .value(JSONValue(kind: kind(startingWith: value[0]), raw: value))
     }
 
+    /// Where `text` stops being JSON: the index of the first byte that does not fit, for messages to people. Nil for a
+    /// text that is accepted.
+    public static func faultOffset(_ text: ByteView) -> Int? {
+        var validator = unsafe JSONValidator(bytes: text.base, count: text.count, depthMax: depthMaxDefault)
+        return validator.run() == nil ? nil : min(validator.position, text.count)
+    }
+
     /// The kind of a valid value, told by its first byte.
     static func kind(startingWith byte: UInt8) -> JSONKind {
         switch byte {

@@ -9,7 +9,7 @@ import ClarionBytes
     private let bytes: UnsafePointer<UInt8>
     private let count: Int
     private let depthMax: Int
-    private var position = 0
+    private(set) var position = 0
     private var depth = 0
     private var objects: UInt64 = 0
 

@@ -43,8 +43,7 @@ import Testing
         for row in SettingTable.node + SettingTable.limits {
             for candidate in [
                 "true", "false", "7", "1024", "2048", "131072", "2097152", "33554432", "epoll", "envelope", "debug",
-                "json", "skip", "https://x", "/x",
-                "1.3", "required", "10.0.0.0/8",
+                "json", "skip", "https://x", "/x", "production", "sqlite:x", "10.0.0.0/8", "1.3", "required",
             ] {
                 var settings = Settings()
                 if row.assign(.text(candidate), &settings), settings != Settings() {
@@ -62,9 +61,7 @@ import Testing
 }
 
 extension Settings {
-    fileprivate func differs(from other: Settings, at row: SettingRow<Settings>) -> Bool {
-        row.read(self) != row.read(other)
-    }
+    fileprivate func differs(from other: Settings, at row: SettingRow<Settings>) -> Bool { !row.isSame(self, other) }
 }
 
 @Suite struct SecretTests {

@@ -113,7 +113,7 @@ extension PusherNode {
     }
 
     func lookUp(_ name: ApplicationName, _ session: Session?) -> Lookup {
-        guard let lookups, let session else { return .absent }
+        guard let lookups, let session, name.isPossible else { return .absent }
         switch lookups.judge(name, session.ticket, nowTick: session.core.nowTick) {
         case .absent: return .absent
         case .undecided: return .undecided

@@ -19,6 +19,23 @@ public struct ApplicationChange: Sendable {
 public enum ApplicationName: Sendable, Hashable {
     case key([UInt8])
     case id([UInt8])
+
+    /// Whether an application may be named so: 1 to 128 of A-Z a-z 0-9 _ . -
+    var isPossible: Bool {
+        let bytes =
+            switch self {
+            case .key(let bytes), .id(let bytes): bytes
+            }
+        return (1...ApplicationName.bytesMax).contains(bytes.count)
+            && bytes.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F: true
+                default: false
+                }
+            }
+    }
+
+    private static let bytesMax = 128
 }
 
 /// What became of a question.

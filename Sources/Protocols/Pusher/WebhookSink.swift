@@ -26,8 +26,8 @@ public struct WebhookEvent: Sendable, Equatable {
     public var channel: [UInt8]
     /// `memberAdded`, `memberRemoved`: the id of the user, as text. Empty otherwise.
     public var user: [UInt8] = []
-    /// `clientEvent`: members of a JSON object, `"event":…,"data":…,"socket_id":…`, with `"user_id":…` where there is a
-    /// user. Empty otherwise.
+    /// `clientEvent`: members of a JSON object, `"event":…,"data":…,"socket_id":…`, and `"user_id":…` of a user.
+    /// Empty otherwise.
     public var details: [UInt8] = []
     /// `subscriptionCount`: how many connections are subscribed. 0 otherwise.
     public var count = 0
