@@ -53,11 +53,12 @@ let package = Package(
         shim("CCrypto", links: ["crypto"]),
         shim("CBench", links: ["ssl", "crypto", "z"]),
         shim("CBenchReport", links: ["z"]),
+        shim("CDeflate", links: ["z"]),
 
         floor("ClarionLog", "Sources/Log"),
         floor("ClarionSettings", "Sources/Settings", ["ClarionLog", .product(name: "TOMLKit", package: "TOMLKit")]),
         floor("ClarionBytes", "Sources/Bytes"),
-        floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
+        floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto", "CDeflate"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
         floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix"]),
         floor(
@@ -119,7 +120,9 @@ let package = Package(
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
         tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend"], exitTests),
-        tests("Engine", ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend"]),
+        tests(
+            "Engine",
+            ["ClarionEngine", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend", "CDeflate"]),
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("Admin", ["ClarionAdmin"]),
