@@ -62,13 +62,23 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     /// The router does not know yet what becomes of the request at hand; it is asked again.
     static let awaitingRouter = ConnectionFlags(rawValue: 1 << 23)
 
+    /// permessage-deflate was agreed on.
+    static let deflates = ConnectionFlags(rawValue: 1 << 28)
+    /// Messages to it are compressed in its own context.
+    static let dedicated = ConnectionFlags(rawValue: 1 << 29)
+    /// The message that is being put together is compressed.
+    static let messageIsDeflated = ConnectionFlags(rawValue: 1 << 30)
+
     /// With any of these a delivery is not the plain "send the rest of one log".
-    static let notPlain: ConnectionFlags = [.blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued]
+    static let notPlain: ConnectionFlags = [
+        .blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued, .dedicated,
+    ]
 }
 
 /// A connection of one worker, in its slab. Plain data; the first line of cache is what a delivery touches.
 struct Connection: BitwiseCopyable {
     static let noSubscription = UInt32.max
+    static let noContext = UInt32.max
 
     var handle: Int32 = -1
     var flags: ConnectionFlags = []
@@ -122,6 +132,10 @@ struct Connection: BitwiseCopyable {
     /// The home that has the last publish of this connection, and that publish's number there.
     var orderSequence: UInt64 = 0
     var orderHome: UInt8 = 0
+    /// The class of the window that it reads compressed messages with (`DeflateWindow`).
+    var window: UInt8 = 0
+    /// Its own context, or `noContext`.
+    var context: UInt32 = noContext
     var state = SessionState()
 }
 

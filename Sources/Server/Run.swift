@@ -141,6 +141,7 @@ private func nodeConfiguration(
     // More workers than processors: the kernel's scheduler places them better than a fixed rule.
     configuration.processors = workerCount <= processors.count ? processors : []
     configuration.limits = EngineLimits(settings.limits)
+    configuration.limits.deflate = DeflateOptions(settings.deflate)
     return configuration
 }
 

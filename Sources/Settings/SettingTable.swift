@@ -2,7 +2,9 @@
 /// and the pages docs/CONFIGURATION.md and docs/LIMITS.md all come from it.
 public enum SettingTable {
     /// Settings of the node.
-    public static let node: [SettingRow<Settings>] = [
+    public static let node: [SettingRow<Settings>] = general + deflate
+
+    private static let general: [SettingRow<Settings>] = [
         SettingRow(
             "host", \.host, .text("an address or a name", where: isHost),
             environment: ["REVERB_SERVER_HOST", EnvironmentName("SERVER_ADDRESS", part: hostOfAddress)],
