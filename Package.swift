@@ -66,13 +66,14 @@ let package = Package(
         shim("CSQLite", links: ["sqlite3"]),
         shim("CPostgres", links: ["pq"]),
         shim("CHiredis", links: ["hiredis"]),
+        shim("CDeflate", links: ["z"]),
 
         floor("ClarionLog", "Sources/Log"),
         floor(
             "ClarionSettings", "Sources/Settings",
             ["ClarionLog", "ClarionBytes", "ClarionWire", .product(name: "TOMLKit", package: "TOMLKit")]),
         floor("ClarionBytes", "Sources/Bytes"),
-        floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto"]),
+        floor("ClarionWire", "Sources/Wire", ["ClarionBytes", "CCrypto", "CDeflate"]),
         floor("ClarionLoop", "Sources/Loop", ["ClarionBytes", "CUring", "CPosix"]),
         floor("ClarionTransport", "Sources/Transport", ["ClarionLoop", "CPosix", "CTLS"]),
         floor(
@@ -155,6 +156,7 @@ let package = Package(
             "Engine",
             [
                 "ClarionEngine", "ClarionTransport", "ClarionLoop", "ClarionBytes", "ClarionWire", "ScriptedBackend",
+                "CDeflate",
             ]),
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),

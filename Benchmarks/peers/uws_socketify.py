@@ -3,9 +3,11 @@
 
 Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone), as much of the Pusher protocol on
 /app/app-key as a client event needs, and echoes on /echo. Python runs once per message that a client sends, never per
-delivery, and only slices bytes; the fan-out is uWebSockets' own.
+delivery, and only slices bytes; the fan-out is uWebSockets' own. With BENCH_DEFLATE=1 it compresses for clients that offer
+it, with one compressor for all.
 Usage: uws_socketify.py PORT [CERTIFICATE KEY]
 """
+import os
 import sys
 
 from socketify import App, AppListenOptions, AppOptions, CompressOptions, OpCode
@@ -31,7 +33,7 @@ def on_message(ws, message, opcode):
     if message.startswith(PUBLISH):
         channel = field(message, b'"channel":"')
         start = message.index(MESSAGE) + len(MESSAGE)
-        app.publish(channel, message[start:-2], OpCode.TEXT)
+        app.publish(channel, message[start:-2], OpCode.TEXT, DEFLATES)
     elif message.startswith(SUBSCRIBE):
         ws.subscribe(field(message, b'"channel":"').decode())
 
@@ -45,7 +47,7 @@ def on_pusher(ws, message, opcode):
         message = message.encode()
     channel = field(message, b'"channel":"')
     if message.startswith(b'{"event":"client-'):
-        app.publish(channel, message, OpCode.TEXT)
+        app.publish(channel, message, OpCode.TEXT, DEFLATES)
     elif message.startswith(b'{"event":"pusher:subscribe"'):
         ws.subscribe(channel.decode())
         ws.send(SUBSCRIBED % channel, OpCode.TEXT)
@@ -55,10 +57,11 @@ def on_echo(ws, message, opcode):
     ws.send(message, opcode)
 
 
+DEFLATES = os.environ.get("BENCH_DEFLATE") == "1"
 port = int(sys.argv[1])
 app = App(AppOptions(cert_file_name=sys.argv[2], key_file_name=sys.argv[3])) if len(sys.argv) > 3 else App()
 common = {
-    "compression": CompressOptions.DISABLED,
+    "compression": CompressOptions.SHARED_COMPRESSOR if DEFLATES else CompressOptions.DISABLED,
     "max_payload_length": 16 * 1024 * 1024,
     "idle_timeout": 120,
     "max_backpressure": 64 * 1024 * 1024,

@@ -55,9 +55,20 @@ enum ChannelPhase: UInt8, BitwiseCopyable {
     /// Subscribers of this worker, waiting ones included, that the home has been told of.
     var announced: UInt32 = 0
 
+    // Slots of one channel (Core+Windows.swift): the primary one, whose readers get frames as they are published, and
+    // one for each window that somebody reads compressed with. Only the primary is known by name, to the home too.
+    var primary: UInt32 = none
+    var nextWindow: UInt32 = none
+    /// The class of the window (`DeflateWindow`); 0 in the primary slot.
+    var window: UInt8 = 0
+    var deflateMode = DeflateMode.dedicated
+    /// Messages that wait to be compressed, and the stamp of the first of them.
+    var jobCount: UInt32 = 0
+    var jobStamp = UInt64.max
+
     var hash: UInt64 { name.hash }
-    /// Nobody of this worker is on it.
-    var isUnused: Bool { subscriberCount == 0 && waitingCount == 0 }
+    /// Of a primary slot: nobody of this worker gets what is published.
+    var isUnread: Bool { subscriberCount == 0 && nextWindow == Channel.none }
 }
 
 /// A worker that has subscribers of a channel, as the channel's home knows it.

@@ -14,6 +14,8 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case protocolError
     /// Text that is not UTF-8 (1007).
     case invalidUTF8
+    /// A compressed message that is no DEFLATE data (1007).
+    case malformedDeflate
     /// A message over its bound, in bytes (1009).
     case messageTooBig
     /// A message of too many fragments (1009).

@@ -72,19 +72,27 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     /// A PROXY header is still to come.
     static let proxied = ConnectionFlags(rawValue: 1 << 27)
 
+    /// permessage-deflate was agreed on.
+    static let deflates = ConnectionFlags(rawValue: 1 << 28)
+    /// Messages to it are compressed in its own context.
+    static let dedicated = ConnectionFlags(rawValue: 1 << 29)
+    /// The message that is being put together is compressed.
+    static let messageIsDeflated = ConnectionFlags(rawValue: 1 << 30)
+
     /// With any of these what comes is not looked at as it is.
     static let guarded: ConnectionFlags = [.deaf, .secured, .proxied]
     /// Something still has to leave.
     static let owed: ConnectionFlags = [.hasOutbox, .hasSealed]
     /// With any of these a delivery is not the plain "send the rest of one log".
     static let notPlain: ConnectionFlags = [
-        .blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued, .secured,
+        .blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued, .secured, .dedicated,
     ]
 }
 
 /// A connection of one worker, in its slab. Plain data; the first line of cache is what a delivery touches.
 struct Connection: BitwiseCopyable {
     static let noSubscription = UInt32.max
+    static let noContext = UInt32.max
 
     var handle: Int32 = -1
     var flags: ConnectionFlags = []
@@ -138,6 +146,10 @@ struct Connection: BitwiseCopyable {
     /// The home that has the last publish of this connection, and that publish's number there.
     var orderSequence: UInt64 = 0
     var orderHome: UInt8 = 0
+    /// The class of the window that it reads compressed messages with (`DeflateWindow`).
+    var window: UInt8 = 0
+    /// Its own context, or `noContext`.
+    var context: UInt32 = noContext
     var state = SessionState()
 }
 

@@ -31,7 +31,8 @@ extension Core {
         let connection = unsafe connections[slot]
         if unsafe connection.pointee.flags.contains(.closing) { return .joining }
         if let existing = subscription(of: slot, space: space, name: name) {
-            if unsafe channels[subscriptions[existing].pointee.channel].pointee.phase == .joined {
+            let primary = unsafe channels[subscriptions[existing].pointee.channel].pointee.primary
+            if unsafe channels[primary].pointee.phase == .joined {
                 tellJoined(slot, space: space, name: name)
             } else if unsafe subscriptions[existing].pointee.askedAgain < UInt32.max {
                 unsafe subscriptions[existing].pointee.askedAgain += 1
@@ -60,13 +61,14 @@ extension Core {
             counters.subscriptionsRefused += 1
             return .failure(SubscriptionRefusal(outcome: .tooMany))
         }
-        guard let channel = findChannel(space: space, name: name, hash: hash) ?? makeChannel(space, name, hash) else {
+        guard let channel = findChannel(space: space, name: name, hash: hash) ?? makeChannel(slot, space, name, hash)
+        else {
             counters.subscriptionsRefused += 1
             return .failure(SubscriptionRefusal(outcome: .nodeFull))
         }
         guard let subscription = subscriptions.take() else {
             counters.subscriptionsRefused += 1
-            if unsafe channels[channel].pointee.isUnused { dropChannel(channel) }
+            if subscriberTotal(channel) == 0 { dropChannel(channel) }
             return .failure(SubscriptionRefusal(outcome: .nodeFull))
         }
         return .success((channel, subscription))
@@ -88,8 +90,11 @@ extension Core {
         counters.subscriptions += 1
     }
 
-    /// Puts a subscription into its channel's list, reading from the head on.
-    func beginReading(_ subscription: UInt32, _ slot: UInt32, _ channelSlot: UInt32) {
+    /// Puts a subscription into the list of its channel, or of the channel's slot for the window that it reads with,
+    /// reading from the head on.
+    func beginReading(_ subscription: UInt32, _ slot: UInt32, _ primary: UInt32) {
+        let channelSlot = readingSlot(of: primary, for: slot)
+        unsafe subscriptions[subscription].pointee.channel = channelSlot
         let channel = unsafe channels[channelSlot]
         if unsafe channel.pointee.subscriberCount == channel.pointee.subscriberCapacity { growSubscribers(channelSlot) }
         guard let subscribers = unsafe channel.pointee.subscribers else {
@@ -116,11 +121,16 @@ extension Core {
         unsafe channel.pointee.subscriberCapacity = UInt32(capacity)
     }
 
-    private func makeChannel(_ space: UInt16, _ name: ByteView, _ hash: UInt64) -> UInt32? {
+    private func makeChannel(_ connection: UInt32, _ space: UInt16, _ name: ByteView, _ hash: UInt64) -> UInt32? {
+        if counters.channels >= UInt64(limits.channelsMax) { return nil }
         guard let slot = channels.take() else { return nil }
         let frame = SharedFrame.make(byteCount: 0, key: name, space: space, hash: hash)
         let home = home(ofHash: hash)
         unsafe channels[slot].pointee = unsafe Channel(name: frame, home: UInt8(home), phase: .joining)
+        let handler = unsafe handlers[Int(connections[connection].pointee.handler)]
+        unsafe channels[slot].pointee.primary = slot
+        unsafe channels[slot].pointee.deflateMode = min(
+            handler.deflateMode(space: space, name: name), limits.deflate.most(name))
         channelNames.insert(hash, slot: slot)
         counters.channels += 1
         return slot
@@ -131,6 +141,8 @@ extension Core {
     func unsubscribe(_ slot: UInt32, space: UInt16, name: ByteView) -> Bool {
         guard let subscription = subscription(of: slot, space: space, name: name) else { return false }
         let connection = unsafe connections[slot]
+        // It may have waited for what is being compressed there.
+        if unsafe channels[subscriptions[subscription].pointee.channel].pointee.jobCount > 0 { markDirty(slot) }
         // Take it out of the connection's list.
         let next = unsafe subscriptions[subscription].pointee.next
         if unsafe connection.pointee.firstSubscription == subscription {
@@ -166,16 +178,18 @@ extension Core {
     /// Takes a subscription out of its channel and frees it; in the channel's list the last one moves to its place.
     private func unlink(_ subscription: UInt32) {
         let channelSlot = unsafe subscriptions[subscription].pointee.channel
+        let primary = unsafe channels[channelSlot].pointee.primary
         if unsafe subscriptions[subscription].pointee.isWaiting {
             unsafe channels[channelSlot].pointee.waitingCount -= 1
         } else {
             endReading(subscription, channelSlot)
         }
         counters.subscriptions -= 1
-        announce(channelSlot)
-        tellLeft(subscription, channelSlot)
+        announce(primary)
+        tellLeft(subscription, primary)
         subscriptions.give(subscription)
-        if unsafe channels[channelSlot].pointee.isUnused { dropChannel(channelSlot) }
+        if channelSlot != primary, unsafe channels[channelSlot].pointee.subscriberCount == 0 { dropWindow(channelSlot) }
+        if subscriberTotal(primary) == 0 { dropChannel(primary) }
     }
 
     private func endReading(_ subscription: UInt32, _ channelSlot: UInt32) {
@@ -198,16 +212,21 @@ extension Core {
 
     /// Forgets a channel without subscribers.
     func dropChannel(_ slot: UInt32) {
+        unsafe channelNames.remove(channels[slot].pointee.hash, slot: slot)
+        counters.channels -= 1
+        freeChannel(slot)
+    }
+
+    /// Gives back a slot that nobody reads in any more.
+    func freeChannel(_ slot: UInt32) {
         let channel = unsafe channels[slot]
         if unsafe channel.pointee.isPressing { pressingChannels -= 1 }
-        unsafe channelNames.remove(channel.pointee.hash, slot: slot)
         freeChannelMemory(slot)
         if unsafe channel.pointee.isSweeping && !removeFirst(slot, from: &sweeping) {
             _ = removeFirst(slot, from: &starting)
         }
         if unsafe channel.pointee.isLagging { _ = removeFirst(slot, from: &lagging) }
         channels.give(slot)
-        counters.channels -= 1
     }
 
     func freeChannelMemory(_ slot: UInt32) {
@@ -233,7 +252,7 @@ extension Core {
     /// Tells the channel's home how many subscribers this worker has.
     func announce(_ slot: UInt32) {
         let channel = unsafe channels[slot]
-        let count = unsafe channel.pointee.subscriberCount + channel.pointee.waitingCount
+        let count = subscriberTotal(slot)
         if unsafe count == channel.pointee.announced { return }
         var mail = Mail(.interest)
         mail.slot = slot
@@ -260,19 +279,27 @@ extension Core {
         // Handlers may subscribe and unsubscribe meanwhile; the name keeps the channel's place findable.
         let name = unsafe channel.pointee.name
         name.retain()
-        // From the last to the first: who leaves is replaced by one that was told, and who comes, comes behind.
-        var left = unsafe channel.pointee.subscriberCount
-        while left > 0, channels.generation(of: mail.slot) == mail.generation {
-            left = unsafe min(left, channels[mail.slot].pointee.subscriberCount)
-            guard left > 0, let subscribers = unsafe channels[mail.slot].pointee.subscribers else { break }
-            left -= 1
-            unsafe tellJoined(subscribers[Int(left)], mail, name)
+        tellReadersJoined(mail.slot, name)
+        for window in 1...DeflateWindow.classMax where channels.generation(of: mail.slot) == mail.generation {
+            if let slot = findWindow(window, of: mail.slot) { tellReadersJoined(slot, name) }
         }
         name.release()
     }
 
+    /// From the last to the first: who leaves is replaced by one that was told, and who comes, comes behind.
+    private func tellReadersJoined(_ slot: UInt32, _ name: SharedFrame) {
+        let generation = channels.generation(of: slot)
+        var left = unsafe channels[slot].pointee.subscriberCount
+        while left > 0, channels.generation(of: slot) == generation {
+            left = unsafe min(left, channels[slot].pointee.subscriberCount)
+            guard left > 0, let subscribers = unsafe channels[slot].pointee.subscribers else { break }
+            left -= 1
+            unsafe tellJoined(subscribers[Int(left)], name)
+        }
+    }
+
     /// Tells one who waited as often as it asked, unless it leaves meanwhile.
-    private func tellJoined(_ subscriber: Subscriber, _ mail: Mail, _ name: SharedFrame) {
+    private func tellJoined(_ subscriber: Subscriber, _ name: SharedFrame) {
         let generation = subscriptions.generation(of: subscriber.subscription)
         var again = unsafe subscriptions[subscriber.subscription].pointee.askedAgain
         unsafe subscriptions[subscriber.subscription].pointee.askedAgain = 0

@@ -185,7 +185,8 @@ extension Core {
         // In this order: when all are quiet, the mailbox holds all that will ever come.
         let areAllQuiet = exchange.areAllQuiet
         let hasMail = unsafe hasOpenMail || exchange.mailbox(workerIndex).pointee.pendingCount > 0
-        let isDrained = areAllQuiet && !hasMail && !isSweeping && dirty.isEmpty && held.isEmpty && !hasUnreadLogs
+        let isSent = !isSweeping && dirty.isEmpty && deflate.jobs.isEmpty && !hasUnreadLogs
+        let isDrained = areAllQuiet && !hasMail && isSent && held.isEmpty
         if !isDrained && nowTick &- stopTick <= seconds(limits.drainSeconds) / 2 { return false }
         saidFarewell = true
         return true

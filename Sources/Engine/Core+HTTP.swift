@@ -221,7 +221,7 @@ extension Core {
             unsafe connection.pointee.messageCount = 0
             unsafe connection.pointee.messageStart = 0
             scratch.removeAll()
-            Upgrade.appendResponse(accept: key, to: &scratch)
+            Upgrade.appendResponse(accept: key, deflate: agreeOnDeflate(slot, head), to: &scratch)
             enqueue(slot, scratch.view)
             scratch.removeAll()
             open(slot, handler: handler, state: state, messageBytesMax: messageBytesMax, liveness: liveness)

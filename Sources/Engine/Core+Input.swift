@@ -155,7 +155,7 @@ extension Core {
                     if unsafe connection.pointee.fragmentCount == 0 { unsafe connection.pointee.messageTick = 0 }
                     receiveControl(slot, opcode: header.opcode, view)
                 } else {
-                    receiveWhole(slot, opcode: header.opcode, view)
+                    receiveWhole(slot, header, view)
                 }
             } else {
                 beginPayload(header, slot)
@@ -177,7 +177,7 @@ extension Core {
         let kept = unsafe Int(connection.pointee.headCount)
         if kept == 0 {
             switch unsafe FrameHeader.parse(
-                bytes + position, count: count - position, fromClient: true, rsv1Allowed: false)
+                bytes + position, count: count - position, fromClient: true, rsv1Allowed: mayBeDeflated(slot))
             {
             case .header(let header):
                 position += header.headerCount
@@ -201,7 +201,7 @@ extension Core {
                 return unsafe FrameHeader.parse(
                     base.assumingMemoryBound(to: UInt8.self), count: Int(connection.pointee.headCount),
                     fromClient: true,
-                    rsv1Allowed: false)
+                    rsv1Allowed: mayBeDeflated(slot))
             }
             switch result {
             case .header(let header):
@@ -216,6 +216,8 @@ extension Core {
         }
         return nil
     }
+
+    private func mayBeDeflated(_ slot: UInt32) -> Bool { unsafe connections[slot].pointee.flags.contains(.deflates) }
 
     private func failFrame(_ slot: UInt32, _ fault: FrameFault) {
         if fault.closeCode == .messageTooBig {
@@ -245,7 +247,11 @@ extension Core {
             return false
         }
         let known = unsafe isInside ? Int(connection.pointee.messageCount) : 0
-        if unsafe header.payloadCount > Int(connection.pointee.messageBytesMax) - known {
+        let isDeflated =
+            isInside ? unsafe connection.pointee.flags.contains(.messageIsDeflated) : header.rsv == FrameHeader.rsv1
+        var bytesMax = unsafe Int(connection.pointee.messageBytesMax)
+        if isDeflated { bytesMax = Core.deflatedBytesMax(bytesMax) }
+        if header.payloadCount > bytesMax - known {
             fail(slot, reason: .messageTooBig, code: .messageTooBig, text: "Maximum message size exceeded")
             return false
         }
@@ -299,6 +305,8 @@ extension Core {
                 unsafe connection.pointee.messageOpcode = header.opcode
                 unsafe connection.pointee.messageCount = 0
                 unsafe connection.pointee.utf8 = UTF8Stream()
+                unsafe connection.pointee.flags.remove(.messageIsDeflated)
+                if header.rsv == FrameHeader.rsv1 { unsafe connection.pointee.flags.insert(.messageIsDeflated) }
             }
             unsafe connection.pointee.fragmentCount += 1
         }
@@ -327,6 +335,7 @@ extension Core {
             unsafe connection.pointee.controlCount += UInt8(count)
         } else if unsafe !connection.pointee.flags.contains(.closing) {
             if unsafe connection.pointee.messageOpcode == Opcode.text,
+                unsafe !connection.pointee.flags.contains(.messageIsDeflated),
                 unsafe !connection.pointee.utf8.consume(bytes, count: count)
             {
                 fail(slot, reason: .invalidUTF8, code: .invalidPayload, text: "text is not UTF-8")
@@ -366,10 +375,12 @@ extension Core {
         unsafe connection.pointee.messageTick = 0
         let isText = unsafe connection.pointee.messageOpcode == Opcode.text
         if unsafe !connection.pointee.flags.contains(.closing) {
-            if unsafe isText && !connection.pointee.utf8.isComplete {
+            let payload = unsafe block.base.map { unsafe ByteView(base: $0, count: count) } ?? ByteView("")
+            if unsafe connection.pointee.flags.contains(.messageIsDeflated) {
+                unsafe receiveDeflated(slot, opcode: connection.pointee.messageOpcode, payload)
+            } else if unsafe isText && !connection.pointee.utf8.isComplete {
                 fail(slot, reason: .invalidUTF8, code: .invalidPayload, text: "text is not UTF-8")
             } else {
-                let payload = unsafe block.base.map { unsafe ByteView(base: $0, count: count) } ?? ByteView("")
                 unsafe hand(slot, opcode: connection.pointee.messageOpcode, payload)
             }
         }
@@ -378,10 +389,16 @@ extension Core {
 
     // MARK: Whole messages
 
-    private func receiveWhole(_ slot: UInt32, opcode: UInt8, _ payload: ByteView) {
+    private func receiveWhole(_ slot: UInt32, _ header: FrameHeader, _ payload: ByteView) {
         let connection = unsafe connections[slot]
         if unsafe connection.pointee.headCount == 0 { unsafe connection.pointee.messageTick = 0 }
         if unsafe connection.pointee.flags.contains(.closing) { return }
+        if header.rsv == FrameHeader.rsv1 { return receiveDeflated(slot, opcode: header.opcode, payload) }
+        handWhole(slot, opcode: header.opcode, payload)
+    }
+
+    /// A whole message, as its sender wrote it.
+    func handWhole(_ slot: UInt32, opcode: UInt8, _ payload: ByteView) {
         if unsafe opcode == Opcode.text && !UTF8Stream.isValid(payload.base, count: payload.count) {
             return fail(slot, reason: .invalidUTF8, code: .invalidPayload, text: "text is not UTF-8")
         }

@@ -68,12 +68,12 @@ extension Core {
             pressingCount += channel.isPressing ? 1 : 0
             subscriberCount += Int(channel.subscriberCount)
             waitingCount += Int(channel.waitingCount)
-            claim(!channel.isUnused && channel.announced == channel.subscriberCount + channel.waitingCount)
+            checkWindows(slot, channel)
             claim(channel.sweepPosition < max(channel.subscriberCount, 1))
             claim(channel.sweepRemaining <= channel.subscriberCount)
             claim(channel.log.bytes.capacity == 0 || channel.isSweeping || channel.isLagging)
             claim(!channel.isPressing || channel.isSweeping, "pressure that nobody relieves")
-            claim(findChannel(space: channel.name.space, name: channel.name.key, hash: channel.hash) == slot)
+            claim(findChannel(space: channel.name.space, name: channel.name.key, hash: channel.hash) == channel.primary)
             checkSubscribers(slot, channel)
         }
         claim(sweepingCount == sweeping.count + starting.count && laggingCount == lagging.count)
@@ -81,7 +81,23 @@ extension Core {
         claim(!isFlushBehind || !dirty.isEmpty || isStopping, "a flush that is behind nothing")
         claim(subscriberCount + waitingCount == subscriptions.count)
         claim(counters.subscriptions == UInt64(subscriptions.count))
-        claim(counters.channels == UInt64(channels.count) && channelNames.count == channels.count)
+        claim(counters.channels + counters.deflateLogs == UInt64(channels.count))
+        claim(counters.channels == UInt64(channelNames.count))
+    }
+
+    /// The slots of one channel name each other, and only a primary one may be without subscribers.
+    private func checkWindows(_ slot: UInt32, _ channel: Channel) {
+        claim((slot == channel.primary) == (channel.window == 0))
+        claim(channel.window == 0 || (channel.subscriberCount > 0 && channel.waitingCount == 0))
+        unsafe claim(channel.window == 0 || channels[channel.primary].pointee.name.header == channel.name.header)
+        if slot == channel.primary { claim(channel.announced > 0 && channel.announced == subscriberTotal(slot)) }
+        var waiting = 0
+        for index in 0..<deflate.jobs.count
+        where deflate.jobs[index].channel == slot && deflate.jobs[index].generation == channels.generation(of: slot) {
+            if waiting == 0 { claim(deflate.jobs[index].place.stamp == channel.jobStamp) }
+            waiting += 1
+        }
+        claim(waiting == Int(channel.jobCount) && (waiting > 0 || channel.jobStamp == UInt64.max))
     }
 
     /// Every reader stands between two messages, and one that lacks something will be looked at.
@@ -99,14 +115,26 @@ extension Core {
             let entry = channel.log.entryIndex(behind: subscriber.cursor)
             claim(channel.log.beginning(ofEntry: entry) == subscriber.cursor, "a reader inside a message")
             let isBehind = subscriber.cursor < channel.log.head
-            let isAwaited = channel.isSweeping || !connection.flags.isDisjoint(with: [.queued, .blocked])
+            let isAwaited =
+                channel.isSweeping || !connection.flags.isDisjoint(with: [.queued, .blocked])
+                || waitsForCompression(subscriber.connection)
             claim(!isBehind || isAwaited, "a reader that nobody looks at")
         }
+    }
+
+    private func waitsForCompression(_ slot: UInt32) -> Bool {
+        var next = unsafe connections[slot].pointee.firstSubscription
+        while next != Connection.noSubscription {
+            if unsafe channels[subscriptions[next].pointee.channel].pointee.jobCount > 0 { return true }
+            next = unsafe subscriptions[next].pointee.next
+        }
+        return false
     }
 
     private func checkConnections(_ blockBytes: inout Int) {
         var queuedCount = 0
         var openedCount = 0
+        var deflatingCount = 0
         for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) {
             let connection = unsafe connections[slot].pointee
             let flags = connection.flags
@@ -114,6 +142,9 @@ extension Core {
             blockBytes += Int(connection.scrap.capacity)
             queuedCount += flags.contains(.queued) ? 1 : 0
             openedCount += flags.contains(.handlerOpened) ? 1 : 0
+            deflatingCount += flags.contains(.deflates) ? 1 : 0
+            if connection.context != Connection.noContext { claim(deflate.contexts.isInUse(connection.context)) }
+            claim(!flags.contains(.dedicated) || connection.context != Connection.noContext)
             claim(flags.contains(.closing) == (connection.phase.rawValue >= Phase.closing.rawValue))
             claim(flags.contains(.several) == (connection.subscriptionCount > 1))
             claim(connection.outboxStart <= connection.outboxEnd)
@@ -129,6 +160,8 @@ extension Core {
         claim(queuedCount == dirty.count)
         claim(counters.connectionsOpen == UInt64(connections.count))
         claim(counters.socketsOpen == UInt64(openedCount))
+        claim(counters.deflateConnections == UInt64(deflatingCount))
+        claim(deflate.output.isEmpty && counters.deflateContexts == UInt64(deflate.contexts.count))
         for slot in chunkedRequests.keys {
             claim(connections.isInUse(slot))
             unsafe claim(connections[slot].pointee.phase == .http, "a body of nobody")

@@ -35,8 +35,13 @@ extension Core {
     /// Queues bytes as they are. They leave in the next flush.
     func enqueue(_ slot: UInt32, _ bytes: ByteView) {
         if bytes.isEmpty { return }
-        unsafe extendOutbox(slot, by: bytes.count).update(from: bytes.base, count: bytes.count)
+        addToOutbox(slot, bytes)
         markDirty(slot)
+    }
+
+    /// As `enqueue`, by a flush that sends them itself.
+    func addToOutbox(_ slot: UInt32, _ bytes: ByteView) {
+        unsafe extendOutbox(slot, by: bytes.count).update(from: bytes.base, count: bytes.count)
     }
 
     /// Takes `count` bytes off the front; gives the memory back when nothing is left.
@@ -65,11 +70,16 @@ extension Core {
             // It does not read what it asked for: the same as a slow reader. What waits still leaves, if it reads.
             return closeWithFarewell(slot, reason: .outboxFull)
         }
+        counters.messagesOut += 1
+        if let range = appendDeflatedReply(slot, opcode: opcode, payload: payload) {
+            enqueue(slot, deflate.output.view.slice(from: range.lowerBound, count: range.count))
+            deflate.output.removeAll()
+            return
+        }
         let target = unsafe extendOutbox(slot, by: headerCount + payload.count)
         unsafe FrameWriter.writeHeader(
             opcode: opcode, isFinal: true, rsv1: false, payloadCount: payload.count, maskKey: nil, to: target)
         unsafe (target + headerCount).update(from: payload.base, count: payload.count)
-        counters.messagesOut += 1
         markDirty(slot)
     }
 
@@ -92,6 +102,7 @@ extension Core {
 
     func giveBlocks(of slot: UInt32) {
         let connection = unsafe connections[slot]
+        endDeflate(slot)
         unsafe pool.give(&connection.pointee.outbox)
         unsafe pool.give(&connection.pointee.message)
         unsafe pool.give(&connection.pointee.scrap)

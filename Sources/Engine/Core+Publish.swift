@@ -199,33 +199,54 @@ extension Core {
     func deliver(_ mail: Mail) {
         guard let frame = mail.frame, channels.generation(of: mail.slot) == mail.generation,
             unsafe channels[mail.slot].pointee.phase == .joined,
-            unsafe channels[mail.slot].pointee.subscriberCount > 0
+            unsafe !channels[mail.slot].pointee.isUnread
         else {
             counters.staleDeliveries += 1
             return
         }
-        let hasPassedReaders = makeRoom(mail.slot, count: frame.byteCount)
-        let channel = unsafe channels[mail.slot]
         stamp += 1
-        unsafe channel.pointee.log.append(
-            frame.view, stamp: stamp, offset: mail.number, excludedSlot: mail.excludedSlot,
+        let place = LogPlace(
+            stamp: stamp, offset: mail.number, excludedSlot: mail.excludedSlot,
             excludedGeneration: mail.excludedGeneration)
         if mail.excludedGeneration != 0, connections.generation(of: mail.excludedSlot) == mail.excludedGeneration {
             unsafe connections[mail.excludedSlot].pointee.flags.insert(.hasExclusion)
         }
+        var hasPassedReaders = false
+        if unsafe channels[mail.slot].pointee.subscriberCount > 0 {
+            hasPassedReaders = appendToLog(mail.slot, frame.view, place)
+        }
+        var passed = WindowSet()
+        if unsafe channels[mail.slot].pointee.nextWindow != Channel.none {
+            passed = deliverDeflated(mail.slot, frame, place)
+        }
+        // Behind everything else: closing slow readers asks protocols, which may publish, subscribe and unsubscribe.
+        if !hasPassedReaders && passed.count == 0 { return }
+        if hasPassedReaders { cutPassedReaders(mail.slot) }
+        for index in 0..<passed.count where channels.generation(of: passed[index].slot) == passed[index].generation {
+            cutPassedReaders(passed[index].slot)
+        }
+    }
+
+    /// Appends a message to the log of one slot and begins a circle there. True when the log has passed readers, which
+    /// must be cut before the next flush.
+    func appendToLog(_ slot: UInt32, _ bytes: ByteView, _ place: LogPlace) -> Bool {
+        let hasPassedReaders = makeRoom(slot, count: bytes.count)
+        let channel = unsafe channels[slot]
+        unsafe channel.pointee.log.append(
+            bytes, stamp: place.stamp, offset: place.offset, excludedSlot: place.excludedSlot,
+            excludedGeneration: place.excludedGeneration)
         unsafe channel.pointee.sweepRemaining = unsafe channel.pointee.subscriberCount
         if unsafe !channel.pointee.isSweeping {
             unsafe channel.pointee.isSweeping = true
             unsafe channel.pointee.passedOver = false
-            starting.append(mail.slot)
+            starting.append(slot)
         }
         let unread = unsafe Int(channel.pointee.log.head - max(channel.pointee.floor, channel.pointee.log.start))
         if unsafe !channel.pointee.isPressing && unread > limits.logBytesMax / 2 {
             unsafe channel.pointee.isPressing = true
             pressingChannels += 1
         }
-        // Behind everything else: closing them asks protocols, which may publish.
-        if hasPassedReaders { cutPassedReaders(mail.slot) }
+        return hasPassedReaders
     }
 
     // MARK: Room in a log
@@ -303,7 +324,7 @@ extension Core {
     }
 
     /// Applies the policy to subscribers that the log has passed; its last message is the newest.
-    private func cutPassedReaders(_ slot: UInt32) {
+    func cutPassedReaders(_ slot: UInt32) {
         let channel = unsafe channels[slot]
         guard let subscribers = unsafe channel.pointee.subscribers else { return }
         let start = unsafe channel.pointee.log.start

@@ -87,6 +87,7 @@ extension Core {
     func releaseLaggingLogs() {
         if nowTick &- lastReleaseTick < Clock.ticksPerSecond { return }
         lastReleaseTick = nowTick
+        releaseIdleContexts()
         counters.blockBytes = UInt64(pool.outstandingBytes)
         rotateTurnWindow()
         var index = 0

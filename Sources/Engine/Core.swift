@@ -58,6 +58,7 @@ final class HeldPublishes {
     var homes: Slab<HomeChannel>
     var homeNames = NameTable()
     var pool = BlockPool()
+    var deflate: DeflateState
     var timers: TimerWheel
     public var counters = CoreCounters()
     /// The backend's counters, as of the last turn.
@@ -80,7 +81,7 @@ final class HeldPublishes {
     /// readers that only wait for their turn.
     var isFlushBehind = false
     /// Whether new messages would only pile up in logs.
-    var isPressed: Bool { pressingChannels > 0 || isFlushBehind }
+    var isPressed: Bool { pressingChannels > 0 || isFlushBehind || isDeflatePressing }
 
     /// Mail being collected for each worker: deliveries and the like first, then publishes.
     var outgoing: PlainVector<UnsafeMutablePointer<MailBatch>?>
@@ -173,7 +174,10 @@ final class HeldPublishes {
             capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26),
             pristine: Subscription())
         let name = SharedFrame.make(byteCount: 0, key: ByteView(""), space: 0, hash: 0)
-        channels = unsafe Slab(capacity: limits.channelsMax, pristine: Channel(name: name, home: 0, phase: .joining))
+        deflate = DeflateState(connectionsMax: limits.connectionsMax)
+        // Half of them for readers of compressed messages; `makeChannel` bounds the channels themselves.
+        channels = unsafe Slab(
+            capacity: 2 * limits.channelsMax, pristine: Channel(name: name, home: 0, phase: .joining))
         // Every channel of every worker could have its home here, so that one is never refused; unused room costs
         // address space only.
         let homesMax = min(limits.channelsMax * exchange.workerCount, Core.homesMax)
@@ -276,7 +280,10 @@ final class HeldPublishes {
     }
 
     var isSweeping: Bool { !sweeping.isEmpty || !starting.isEmpty }
-    var hasWork: Bool { !dirty.isEmpty || isSweeping || !commands.isEmpty || !homeWork.isEmpty || canAnswerHello }
+    var hasWork: Bool {
+        !dirty.isEmpty || isSweeping || !commands.isEmpty || !homeWork.isEmpty || !deflate.jobs.isEmpty
+            || canAnswerHello
+    }
 
     /// Takes the bounds of `new` that are no reservations of memory made at the start. They hold for new work.
     public func adopt(_ new: EngineLimits) {

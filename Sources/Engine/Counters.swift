@@ -61,6 +61,28 @@ public struct CoreCounters: Sendable {
     /// TLS: open connections that sent what is no TLS, and key updates and the like.
     public var secureFaults: UInt64 = 0
     public var keyUpdates: UInt64 = 0
+    /// Open connections that agreed on permessage-deflate, those of them with a context of their own, and the memory
+    /// that is set aside for contexts.
+    public var deflateConnections: UInt64 = 0
+    public var deflateContexts: UInt64 = 0
+    public var deflateContextBytes: UInt64 = 0
+    /// Agreements, and connections that got no context because the budget was used up.
+    public var deflateAgreements: UInt64 = 0
+    public var deflateContextsRefused: UInt64 = 0
+    /// Logs of compressed messages that exist.
+    public var deflateLogs: UInt64 = 0
+    /// Messages that were compressed, their bytes before and behind that, and those that went plain because they did
+    /// not shrink.
+    public var deflated: UInt64 = 0
+    public var deflatedBytesIn: UInt64 = 0
+    public var deflatedBytesOut: UInt64 = 0
+    public var deflatedInVain: UInt64 = 0
+    /// Messages that were put off to be compressed in slices.
+    public var deflateJobs: UInt64 = 0
+    /// Compressed messages that came, and their bytes before and behind inflating.
+    public var inflated: UInt64 = 0
+    public var inflatedBytesIn: UInt64 = 0
+    public var inflatedBytesOut: UInt64 = 0
     /// HTTP answers by class of status: 1xx…5xx at 0…4.
     public var responses = InlineArray<5, UInt64>(repeating: 0)
     /// Connections closed, by `CloseReason.rawValue`.

@@ -36,6 +36,14 @@ public protocol MessageHandler: AnyObject {
 
     /// The connection is gone; its subscriptions are too. The last call for it.
     func closed(_ session: Session)
+
+    /// The most that may be done to compress what is published to a channel: `.off` where its length must not tell
+    /// anything. Asked when the first connection of a worker subscribes.
+    func deflateMode(space: UInt16, name: ByteView) -> DeflateMode
+}
+
+extension MessageHandler {
+    public func deflateMode(space: UInt16, name: ByteView) -> DeflateMode { .dedicated }
 }
 
 extension MessageHandler {

@@ -41,6 +41,8 @@ public struct EngineLimits: Sendable {
     public var drainSeconds = 10
     /// Batches of mail that may wait for one worker before those who send to it rest.
     public var mailBatchesMax = 256
+    /// permessage-deflate.
+    public var deflate = DeflateOptions()
 
     /// Last messages that channels whose home is on one worker keep for newcomers: how many, their bytes together, and
     /// for how long. Over a bound the oldest goes.

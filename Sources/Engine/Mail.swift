@@ -80,6 +80,8 @@ final class MailCall: Sendable {
     nonisolated(unsafe) private let mailboxes: UnsafeMutablePointer<Mailbox>
     /// The eventfd of each worker, -1 until it runs.
     nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
+    /// Bytes that all workers have set aside for contexts of permessage-deflate.
+    let deflateBytes = Atomic<Int>(0)
     /// Workers that have left, or never came.
     private let leftCount = Atomic<Int>(0)
     /// Workers that were told to stop and whose publishes all have their place.

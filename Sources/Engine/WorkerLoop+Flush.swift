@@ -51,6 +51,10 @@ struct SendSegment: BitwiseCopyable {
     let sealing: UnsafeMutablePointer<UInt8>
     var sealingUsed = 0
     var sources = PlainVector<MergeSource>(capacity: 128)
+    /// Of the sources at hand, messages with this stamp or a later one must wait: an earlier one is being compressed.
+    var stampEnd = UInt64.max
+    /// Bytes that were compressed in this flush for connections with contexts of their own.
+    var deflatedBytes = 0
     /// Connections whose outbox became empty, and those whose socket failed; looked at when the sends are accounted
     /// for.
     var drained = PlainVector<UInt32>(capacity: 256)
@@ -94,6 +98,7 @@ extension WorkerLoop where B: ~Copyable {
         flush.stagingUsed = 0
         flush.sealingUsed = 0
         flush.segments.removeAll()
+        flush.deflatedBytes = 0
         sweepChannels()
         flushDirty()
         if flush.recordCount > 0 {
@@ -205,6 +210,7 @@ extension WorkerLoop where B: ~Copyable {
         var index = 0
         while index < count && flush.recordCount < flush.sendBatchMax
             && flush.stagingUsed + TurnLimits.stagedSendBytesMax <= TurnLimits.stagingBytes && canSeal
+            && flush.deflatedBytes < core.limits.deflate.sliceBytes
         {
             flushConnection(core.dirty[index])
             index += 1
@@ -222,6 +228,9 @@ extension WorkerLoop where B: ~Copyable {
             return
         }
         if unsafe connection.pointee.flags.contains(.hasSealed), flushSealed(slot) { return }
+        if unsafe connection.pointee.flags.contains(.dedicated) && connection.pointee.phase == .open {
+            return flushInContext(slot)
+        }
         let outbox = core.outboxView(slot)
         collectSources(slot)
         if outbox.count > TurnLimits.stagedSendBytesMax / 2 || (!outbox.isEmpty && flush.sources.isEmpty) {
@@ -235,7 +244,9 @@ extension WorkerLoop where B: ~Copyable {
             flush.drained.append(slot)
             return
         }
-        if unsafe outbox.isEmpty && flush.sources.count == 1 && !connection.pointee.flags.contains(.hasExclusion) {
+        if unsafe outbox.isEmpty && flush.sources.count == 1 && !connection.pointee.flags.contains(.hasExclusion)
+            && flush.stampEnd == UInt64.max
+        {
             return queueLog(slot, flush.sources[0])
         }
         stage(slot, outbox)
@@ -243,7 +254,7 @@ extension WorkerLoop where B: ~Copyable {
 
     /// Queues one send. TLS may take only the first bytes at once: how many it took; all of them elsewhere.
     @discardableResult
-    private mutating func queue(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ record: SendRecord) -> Int {
+    mutating func queue(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ record: SendRecord) -> Int {
         let slot = record.connection
         let connection = unsafe core.connections[slot]
         if unsafe connection.pointee.flags.contains(.secured) {
@@ -261,12 +272,14 @@ extension WorkerLoop where B: ~Copyable {
     }
 
     /// The logs in which a connection has something to read.
-    private mutating func collectSources(_ slot: UInt32) {
+    mutating func collectSources(_ slot: UInt32) {
         flush.sources.removeAll()
+        flush.stampEnd = UInt64.max
         var next = unsafe core.connections[slot].pointee.firstSubscription
         while next != Connection.noSubscription {
             let subscription = unsafe core.subscriptions[next].pointee
             let channel = unsafe core.channels[subscription.channel]
+            flush.stampEnd = unsafe min(flush.stampEnd, channel.pointee.jobStamp)
             if !subscription.isWaiting, let subscribers = unsafe channel.pointee.subscribers {
                 let cursor = unsafe subscribers[Int(subscription.position)].cursor
                 if unsafe cursor != channel.pointee.log.head {
@@ -335,11 +348,13 @@ extension WorkerLoop where B: ~Copyable {
             flush.sources[chosen] = source
         }
         let segmentCount = flush.segments.count - firstSegment
-        if isComplete {
-            unsafe core.connections[slot].pointee.flags.remove(.hasExclusion)
-        } else {
+        if !isComplete {
             core.markDirty(slot)
+        } else if flush.stampEnd == UInt64.max {
+            unsafe core.connections[slot].pointee.flags.remove(.hasExclusion)
         }
+        // What waits for a message that is being compressed is looked at when that is done.
+        if segmentCount == 0 { return }
         let record = SendRecord(
             kind: .staged, connection: slot, count: UInt32(used), firstSegment: UInt32(firstSegment),
             segmentCount: UInt32(segmentCount))
@@ -367,9 +382,9 @@ extension WorkerLoop where B: ~Copyable {
     }
 
     /// The source whose next message came first to this worker.
-    private func oldestSource() -> Int? {
+    func oldestSource() -> Int? {
         var best: Int?
-        var bestStamp = UInt64.max
+        var bestStamp = flush.stampEnd
         for index in 0..<flush.sources.count {
             let source = flush.sources[index]
             guard source.entry < source.entryCount,

@@ -91,6 +91,7 @@ enum TokenOperation {
         applyCommands()
         core.postAll()
         fireTimers()
+        core.advanceDeflate()
         flushSlice()
         core.settleHomes()
         applyCommands()

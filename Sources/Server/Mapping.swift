@@ -174,6 +174,32 @@ extension EngineLimits {
     }
 }
 
+extension DeflateOptions {
+    init(_ settings: DeflateSettings) {
+        self.init()
+        mode = ClarionEngine.DeflateMode(settings.mode)
+        level = settings.level
+        messageBytesMin = settings.messageBytesMin
+        contextWindowBits = settings.contextWindowBits
+        contextMemoryLevel = settings.contextMemoryLevel
+        contextBytesMax = settings.contextBytesMax
+        contextIdleSeconds = settings.contextIdleSeconds
+        channels = settings.channels.compactMap(SettingTable.channelRule).map { rule in
+            DeflateChannelRule(pattern: rule.pattern, mode: ClarionEngine.DeflateMode(rule.mode))
+        }
+    }
+}
+
+extension ClarionEngine.DeflateMode {
+    init(_ mode: ClarionSettings.DeflateMode) {
+        switch mode {
+        case .off: self = .off
+        case .shared: self = .shared
+        case .dedicated: self = .dedicated
+        }
+    }
+}
+
 extension TransportError {
     /// For a log line.
     var description: String {

@@ -92,7 +92,7 @@ final class MetricsPage: Sendable {
         text += "clarion_info{version=\"\(version)\",backend=\"\(backend)\",workers=\"\(reports.count)\"} 1\n"
         text += "# HELP clarion_dangerous_settings Settings that are dangerous where others reach the node.\n"
         text += "# TYPE clarion_dangerous_settings gauge\nclarion_dangerous_settings \(dangers)\n"
-        for metric in unsafe MetricsPage.metrics { append(metric, reports, to: &text) }
+        for metric in unsafe MetricsPage.metrics + MetricsPage.deflateMetrics { append(metric, reports, to: &text) }
         appendClosed(reports, to: &text)
         appendResponses(reports, to: &text)
         appendApplications(to: &text)
@@ -167,6 +167,32 @@ final class MetricsPage: Sendable {
         text += "# HELP process_start_time_seconds When the process started, in seconds since 1970.\n"
         text += "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds \(startedAt)\n"
     }
+
+    nonisolated(unsafe) private static let deflateMetrics: [Metric] = [
+        (
+            "deflate_connections", "gauge", "Open connections that agreed on permessage-deflate.",
+            { $0.core.deflateConnections }
+        ),
+        ("deflate_agreements_total", "counter", "Agreements on permessage-deflate.", { $0.core.deflateAgreements }),
+        ("deflate_contexts", "gauge", "Connections with a context of their own.", { $0.core.deflateContexts }),
+        ("deflate_context_bytes", "gauge", "Memory set aside for contexts.", { $0.core.deflateContextBytes }),
+        (
+            "deflate_contexts_refused_total", "counter", "Contexts that the budget had no room for.",
+            { $0.core.deflateContextsRefused }
+        ),
+        ("deflate_logs", "gauge", "Logs of compressed messages.", { $0.core.deflateLogs }),
+        ("deflated_total", "counter", "Messages that were compressed.", { $0.core.deflated }),
+        ("deflated_bytes_in_total", "counter", "Their bytes before.", { $0.core.deflatedBytesIn }),
+        ("deflated_bytes_out_total", "counter", "Their bytes behind it.", { $0.core.deflatedBytesOut }),
+        (
+            "deflated_in_vain_total", "counter", "Messages that did not shrink and went plain.",
+            { $0.core.deflatedInVain }
+        ),
+        ("deflate_jobs_total", "counter", "Messages that were compressed in slices.", { $0.core.deflateJobs }),
+        ("inflated_total", "counter", "Compressed messages that came.", { $0.core.inflated }),
+        ("inflated_bytes_in_total", "counter", "Their bytes before inflating.", { $0.core.inflatedBytesIn }),
+        ("inflated_bytes_out_total", "counter", "Their bytes behind it.", { $0.core.inflatedBytesOut }),
+    ]
 
     nonisolated(unsafe) private static let metrics: [Metric] = [
         ("connections_accepted_total", "counter", "Connections that were accepted.", { $0.core.connectionsAccepted }),

@@ -185,6 +185,7 @@ private func nodeConfiguration(
     // More workers than processors: the kernel's scheduler places them better than a fixed rule.
     configuration.processors = workerCount <= processors.count ? processors : []
     configuration.limits = EngineLimits(settings)
+    configuration.limits.deflate = DeflateOptions(settings.deflate)
     return configuration
 }
 

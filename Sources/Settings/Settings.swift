@@ -42,6 +42,8 @@ public struct Settings: Sendable, Equatable {
     /// What opens `/dashboard`; nil: there is none.
     public var dashboardPassword: Secret?
     public var dashboardUser = "admin"
+    /// permessage-deflate.
+    public var deflate = DeflateSettings()
     /// Lines below this level are not written.
     public var logLevel = LogLevel.info
     /// The shape of a log line.
@@ -185,6 +187,33 @@ public struct RealtimeSettings: Sendable, Equatable {
 
     /// Bytes of one message when clients may publish and nothing else is set.
     public static let messageBytesMaxWithPublish = 64 * 1024
+}
+
+/// What is done with permessage-deflate.
+public struct DeflateSettings: Sendable, Equatable {
+    public var mode = DeflateMode.shared
+    /// Rules as `SettingTable.channelRule` reads them, in their order.
+    public var channels: [String] = []
+    /// zlib's level.
+    public var level = 6
+    /// Bytes below which messages are not compressed.
+    public var messageBytesMin = 128
+    /// Bits of the largest window of a context, and zlib's memory level there.
+    public var contextWindowBits = 12
+    public var contextMemoryLevel = 5
+    /// Bytes of all contexts together.
+    public var contextBytesMax = 64 << 20
+    /// Seconds after which an unused context gives memory back.
+    public var contextIdleSeconds = 60
+
+    public init() {}
+}
+
+/// What clients that offer compression get.
+public enum DeflateMode: String, Sendable, CaseIterable {
+    case off
+    case shared
+    case dedicated
 }
 
 /// What a subscriber of the JSON protocol receives.

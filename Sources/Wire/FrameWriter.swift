@@ -24,6 +24,11 @@ public enum FrameWriter {
         }
     }
 
+    /// The payload of a whole frame that was written without a mask.
+    public static func payload(of frame: ByteView) -> ByteView {
+        unsafe frame.slice(from: headerCount(ofFrame: frame.base))
+    }
+
     /// Writes a header of `headerCount(payloadCount:masked:)` bytes, at most 14, and returns how many.
     ///
     /// - Parameters:

@@ -106,9 +106,12 @@ public enum Upgrade {
 
     /// Appends the response that ends the handshake; frames follow it.
     ///
-    /// - Parameter subprotocol: one the client offered, or nil.
+    /// - Parameters:
+    ///   - subprotocol: one the client offered, or nil.
+    ///   - deflate: what was agreed on of permessage-deflate, or nil.
     public static func appendResponse(
-        accept key: InlineArray<28, UInt8>, subprotocol: ByteView? = nil, to buffer: inout ByteBuffer
+        accept key: InlineArray<28, UInt8>, subprotocol: ByteView? = nil, deflate: DeflateAgreement? = nil,
+        to buffer: inout ByteBuffer
     ) {
         buffer.append("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
         buffer.append("Sec-WebSocket-Accept: ")
@@ -116,6 +119,10 @@ public enum Upgrade {
         if let subprotocol {
             buffer.append("\r\nSec-WebSocket-Protocol: ")
             buffer.append(subprotocol)
+        }
+        if let deflate {
+            buffer.append("\r\nSec-WebSocket-Extensions: ")
+            deflate.append(to: &buffer)
         }
         buffer.append("\r\n\r\n")
     }

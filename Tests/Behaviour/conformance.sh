@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the Autobahn suite, cases 1 to 7, 9 and 10, against /echo on both backends, and prints the counts.
+# Runs the Autobahn suite, cases 1 to 7, 9 and 10 unless told otherwise, against /echo on both backends, and prints the counts.
 #
 #   Tests/Behaviour/conformance.sh [CASE...]
 #
 #   CLARION_BIN   the program, default .build/release/clarion
 #   SHARED        where the suite's scripts are (SHARED/autobahn), default ../shared beside the repository
 #   WORKERS       worker threads of the node, default 2
-#   EXCLUDE       cases to leave out, default '12.* 13.*' (permessage-deflate)
+#   EXCLUDE       cases to leave out, default those of permessage-deflate, which take minutes
 #
 # Exits with 1 when a case failed. The last line is `N passed, M failed`, cases of both backends together.
 set -euo pipefail

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum {
     connectionsMax = 20000,
@@ -64,6 +65,8 @@ struct Connection {
     uint8_t side, subscriptionCount, open, established, stalled, closedByPeer;
     struct Subscription subscriptions[subscriptionsPerConnectionMax];
     uint32_t *lastNumbers;        // of each publisher
+    z_stream *inflater;           // compression was agreed on
+    uint8_t messagesAlone;        // each begins with an empty window
     uint8_t *partial;             // an incomplete frame
     uint32_t partialCount, partialCapacity;
 };
@@ -84,7 +87,7 @@ static struct Publisher publishers[publishersMax];
 static struct Log logs[2][channelsMax];
 static int port, epollFd, publisherCount, connectionCount, channelCount, padBytes;
 static const char *origin = "http://good.example", *key = "app-key", *app = "app-id", *secret = "app-secret", *broadcastSecret = "broadcast-secret";
-static uint64_t expected, received, disagreements, publisherDisorders, strangers, closedConnections, refusals;
+static uint64_t expected, received, deflated, disagreements, publisherDisorders, strangers, closedConnections, refusals;
 static char complaints[complaintsMax][256];
 static int complaintCount;
 static char padding[1 << 16];
@@ -143,13 +146,21 @@ static void writeAll(int fd, const void *bytes, size_t count) {
 }
 
 // Opens a WebSocket; what came behind the 101 answer goes into `extra`.
-static int openSocket(int side, int receiveBuffer, int segment, uint8_t *extra, uint32_t *extraCount) {
+static const char *offers[] = {
+    "permessage-deflate; client_max_window_bits", "permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=12",
+    "permessage-deflate; server_no_context_takeover", "permessage-deflate", "permessage-deflate; server_max_window_bits=8",
+};
+
+// An upgrade; `offer` is an offer of compression or empty. What was agreed on is noted in `connection`, if there is one.
+static int openSocket(int side, int receiveBuffer, int segment, const char *offer, struct Connection *connection, uint8_t *extra,
+                      uint32_t *extraCount) {
     int fd = dial(receiveBuffer, segment);
     char text[1024];
     int count = snprintf(text, sizeof text,
         "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: %s\r\n\r\n",
-        side == pusher ? "/app/" : "/ws", side == pusher ? key : "", port, origin);
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: %s\r\n%s%s%s\r\n",
+        side == pusher ? "/app/" : "/ws", side == pusher ? key : "", port, origin, *offer ? "Sec-WebSocket-Extensions: " : "", offer,
+        *offer ? "\r\n" : "");
     writeAll(fd, text, (size_t)count);
     static char answer[4096];
     uint32_t have = 0;
@@ -163,6 +174,13 @@ static int openSocket(int side, int receiveBuffer, int segment, uint8_t *extra, 
     }
     if (strncmp(answer, "HTTP/1.1 101 ", 13) != 0) die("an upgrade was refused: %.60s", answer);
     uint32_t headCount = (uint32_t)(end + 4 - answer);
+    char *agreed = strstr(answer, "permessage-deflate");
+    if (connection && agreed && agreed < end) {
+        char *bits = strstr(agreed, "server_max_window_bits=");
+        connection->messagesAlone = strstr(agreed, "server_no_context_takeover") != NULL;
+        connection->inflater = calloc(1, sizeof *connection->inflater);
+        if (inflateInit2(connection->inflater, bits ? -atoi(bits + 23) : -15) != Z_OK) die("no memory to inflate");
+    }
     *extraCount = have - headCount;
     memcpy(extra, end + 4, *extraCount);
     return fd;
@@ -254,6 +272,27 @@ static void take(uint32_t index, const uint8_t *payload, uint64_t count) {
     }
 }
 
+// A message as it was before it was compressed.
+static const uint8_t *inflated(struct Connection *connection, uint8_t *payload, uint64_t *count) {
+    static uint8_t plain[1 << 21], tail[4] = {0, 0, 0xff, 0xff};
+    z_stream *stream = connection->inflater;
+    if (!stream) die("a compressed message that nobody agreed to");
+    if (connection->messagesAlone) inflateReset(stream);
+    stream->next_out = plain;
+    stream->avail_out = sizeof plain;
+    stream->next_in = payload;
+    stream->avail_in = (uInt)*count;
+    int result = inflate(stream, Z_SYNC_FLUSH);
+    if ((result != Z_OK && result != Z_BUF_ERROR) || stream->avail_in > 0) die("a message that cannot be inflated: %d", result);
+    stream->next_in = tail;
+    stream->avail_in = sizeof tail;
+    result = inflate(stream, Z_SYNC_FLUSH);
+    if (result != Z_OK || stream->avail_out == 0) die("a message that does not end: %d", result);
+    *count = sizeof plain - stream->avail_out;
+    deflated++;
+    return plain;
+}
+
 // Takes whole frames; returns how many bytes are left at the end.
 static uint32_t takeFrames(uint32_t index, uint8_t *bytes, uint32_t count) {
     uint32_t at = 0;
@@ -274,7 +313,11 @@ static uint32_t takeFrames(uint32_t index, uint8_t *bytes, uint32_t count) {
         if (count - at < headCount + length) break;
         uint8_t opcode = bytes[at] & 0x0f;
         if (!(bytes[at] & 0x80)) die("a fragment of the node");
-        if (opcode == 1) {
+        if (opcode == 1 && bytes[at] & 0x40) {
+            uint64_t plainCount = length;
+            const uint8_t *plain = inflated(&connections[index], bytes + at + headCount, &plainCount);
+            take(index, plain, plainCount);
+        } else if (opcode == 1) {
             take(index, bytes + at + headCount, length);
         } else if (opcode == 8) {
             if (!connections[index].closedByPeer++) {
@@ -525,6 +568,7 @@ int main(int argumentCount, char **arguments) {
     int stalledCount = option(argumentCount, arguments, "stalled", 0);
     int several = option(argumentCount, arguments, "several", 15);  // percent of connections with several channels
     int oneSide = option(argumentCount, arguments, "one_side", 0);  // only /ws
+    int deflating = option(argumentCount, arguments, "deflate", 0);  // percent of connections that offer compression
     int window = option(argumentCount, arguments, "window", 50000);
     int seconds = option(argumentCount, arguments, "seconds", 300);
     randomState ^= (uint64_t)option(argumentCount, arguments, "seed", 1) * 0x9E3779B97F4A7C15ULL;
@@ -541,7 +585,9 @@ int main(int argumentCount, char **arguments) {
         connection->side = oneSide ? realtime : k % 2;
         connection->lastNumbers = calloc((size_t)publisherCount, sizeof *connection->lastNumbers);
         connection->partial = malloc(connection->partialCapacity = 4096);
-        connection->fd = openSocket(connection->side, connection->stalled ? 4096 : 0, connection->stalled ? 536 : 0, connection->partial, &connection->partialCount);
+        connection->fd = openSocket(connection->side, connection->stalled ? 4096 : 0, connection->stalled ? 536 : 0,
+            chance(100) < (uint32_t)deflating ? offers[chance(sizeof offers / sizeof *offers)] : "", connection, connection->partial,
+            &connection->partialCount);
         connection->open = 1;
         subscribe(connection, connection->stalled ? subscriptionsPerConnectionMax : chance(100) < (uint32_t)several ? 2 + chance(4) : 1);
         if (!connection->stalled) watch(connection->fd, (uint32_t)k);
@@ -553,7 +599,7 @@ int main(int argumentCount, char **arguments) {
         publisher->kind = turnNumber % 2 == 0 ? overSocket : turnNumber == 3 && publisher->side == pusher ? inBatches : overHTTP;
         publisher->limit = (uint32_t)(messages / publisherCount + (k < messages % publisherCount));
         publisher->out = malloc(outBytesMax);
-        publisher->fd = publisher->kind == overSocket ? openSocket(publisher->side, 0, 0, publisher->in, &publisher->inCount) : dial(0, 0);
+        publisher->fd = publisher->kind == overSocket ? openSocket(publisher->side, 0, 0, "", NULL, publisher->in, &publisher->inCount) : dial(0, 0);
         publisher->inCount = 0;
         watch(publisher->fd, 1u << 31 | (uint32_t)k);
     }
@@ -603,10 +649,10 @@ int main(int argumentCount, char **arguments) {
             }
         }
     }
-    printf("{\"connections\":%d,\"subscriptions\":%llu,\"messages\":%llu,\"published\":%llu,\"expected\":%llu,\"received\":%llu,\"missing\":%llu,\"doubled\":%llu,"
+    printf("{\"connections\":%d,\"subscriptions\":%llu,\"messages\":%llu,\"published\":%llu,\"expected\":%llu,\"received\":%llu,\"deflated\":%llu,\"missing\":%llu,\"doubled\":%llu,"
            "\"disagreements\":%llu,\"publisher_disorders\":%llu,\"strangers\":%llu,\"closed\":%llu,\"refusals\":%llu,\"setup_seconds\":%.2f,\"seconds\":%.2f,\"complaints\":[",
         connectionCount - stalledCount, (unsigned long long)subscriptions, (unsigned long long)sent, (unsigned long long)published, (unsigned long long)expected,
-        (unsigned long long)received, (unsigned long long)missing, (unsigned long long)doubled, (unsigned long long)disagreements,
+        (unsigned long long)received, (unsigned long long)deflated, (unsigned long long)missing, (unsigned long long)doubled, (unsigned long long)disagreements,
         (unsigned long long)publisherDisorders, (unsigned long long)strangers, (unsigned long long)closedConnections, (unsigned long long)refusals, started - begun,
         ended - started);
     for (int k = 0; k < complaintCount; k++) {

@@ -9,12 +9,13 @@ import pytest
 
 from harness import frames
 from harness.client import RawSocket, WebSocket, upgrade_request, wait_until
+from harness.deflate import DeflateSocket
 from harness.frames import CONTINUATION, PING, TEXT, frame
 from harness.node import GOOD_ORIGIN, REPOSITORY, USUAL, Node, binary
 from harness.pusher import PusherClient, api, trigger
 
-REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "messageTooBig", "tooManyFragments",
-           "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull", "applicationUndecided",
+REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "malformedDeflate", "messageTooBig",
+           "tooManyFragments", "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull", "applicationUndecided",
            "applicationDisabled", "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown"]
 
 
@@ -142,6 +143,12 @@ def provoke_invalid_utf8(node: Node) -> None:
     after_close(client)
 
 
+def provoke_malformed_deflate(node: Node) -> None:
+    client = DeflateSocket(node.port, "/echo")
+    client.send(frame(TEXT, b"\x07", rsv=4))
+    after_close(client)
+
+
 def provoke_message_too_big(node: Node) -> None:
     client = open_echo(node)
     client.send(frame(TEXT, b"", declared=1 << 30))
@@ -187,8 +194,8 @@ def provoke_kicked(node: Node) -> None:
 
 PROVOKED = {"kicked": provoke_kicked, "peerClosed": provoke_peer_closed, "peerVanished": provoke_peer_vanished, "peerReset": provoke_peer_reset, "httpDone": provoke_http_done,
             "badRequest": provoke_bad_request, "protocolError": provoke_protocol_error, "invalidUTF8": provoke_invalid_utf8,
-            "messageTooBig": provoke_message_too_big, "tooManyFragments": provoke_too_many_fragments, "controlFlood": provoke_control_flood,
-            "unsupportedData": provoke_unsupported_data, "originRefused": provoke_origin_refused, "unknownApplication": provoke_unknown_application,
+            "malformedDeflate": provoke_malformed_deflate, "messageTooBig": provoke_message_too_big, "tooManyFragments": provoke_too_many_fragments,
+            "controlFlood": provoke_control_flood, "unsupportedData": provoke_unsupported_data, "originRefused": provoke_origin_refused, "unknownApplication": provoke_unknown_application,
             "badProtocolVersion": provoke_bad_protocol_version}
 """Reasons that the usual settings can provoke at once."""
 

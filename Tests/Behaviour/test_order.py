@@ -10,6 +10,8 @@ from conftest import MANY_OF_EACH, is_sanitized
 from harness.crowd import Crowd, check_order
 from harness.node import USUAL, Node, Variant
 
+SHARED = USUAL.with_flags("--accept-client-events-from", "all", "--deflate-min-bytes", "1")
+DEDICATED = SHARED.with_flags("--deflate", "dedicated", "--deflate-contexts-bytes-max", str(4 << 20))
 EVERYONE = USUAL.with_flags("--accept-client-events-from", "all")
 # Sanitized builds are many times slower: the same shape with fewer messages.
 MESSAGES = int(os.environ.get("CLARION_ORDER_MESSAGES", 20_000 if is_sanitized() else 200_000))
@@ -57,3 +59,17 @@ def test_large_messages(node: Node) -> None:
     result = crowd.result()
     crowd.end()
     check_order(result)
+
+
+@pytest.mark.variants([Variant("uring", 4), Variant("epoll", 3)])
+@pytest.mark.parametrize("settings", [SHARED, DEDICATED], ids=["shared", "dedicated"])
+def test_order_compressed(pool, variant, settings) -> None:
+    """Readers with all kinds of windows, with contexts of their own and without, and plain ones: one order for all of them."""
+    node = pool.get(settings, variant)
+    crowd = Crowd(node, connections=300, channels=24, publishers=16, messages=6000 if is_sanitized() else 20_000, several=40, deflate=70, pad=200,
+                  seconds=200)
+    result = crowd.result()
+    crowd.end()
+    check_order(result)
+    assert result["deflated"] > result["received"] / 3
+    assert node.metrics().closes("slowConsumer") == 0

@@ -46,6 +46,26 @@ struct ScriptedStoriesTests {
     @Test(arguments: 0..<partCount)
     func slowReadersSkip(_ part: Int) throws { try tell(part) { slow($0, $0 % 2 == 0 ? .skip : .conflate) } }
 
+    @Test(arguments: 0..<partCount)
+    func compressed(_ part: Int) throws {
+        try tell(part) { seed in
+            var kind = Story.Kind()
+            kind.workerCount = [1, 2, 4][Int(seed % 3)]
+            kind.steps = 150
+            kind.isDeflated = true
+            return kind
+        }
+    }
+
+    @Test(arguments: 0..<partCount)
+    func compressedForSlowReaders(_ part: Int) throws {
+        try tell(part) { seed in
+            var kind = slow(seed, [.close, .skip, .conflate][Int(seed / 3 % 3)])
+            kind.isDeflated = true
+            return kind
+        }
+    }
+
     func slow(_ seed: UInt64, _ policy: SlowConsumerPolicy) -> Story.Kind {
         var kind = Story.Kind()
         kind.workerCount = [1, 2, 4][Int(seed % 3)]

@@ -86,7 +86,8 @@ class Bench:
             process = subprocess.Popen(
                 pinned(processors, server.command(self.port, shape.workers, folder)
                        + (server.tls_flags() if shape.tls else [])),
-                env={**os.environ, **server.environment}, stdout=subprocess.DEVNULL,
+                env={**os.environ, **server.environment, "BENCH_DEFLATE": "1" if shape.deflate else ""},
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE if not options.verbose else None, start_new_session=True)
             try:
                 if not await_port(self.port, process):

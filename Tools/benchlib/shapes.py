@@ -12,16 +12,16 @@ class Shape:
     """One question: the load, who is asked (name prefixes; empty: all), and with how many workers.
 
     `kind` is echo, fanout, rooms (fan-out in many channels), http (published over HTTP) or idle. `rate_of` names the
-    shape whose half is the rate of an open loop.
+    shape whose half is the rate of an open loop. `deflate`: subscribers offer permessage-deflate, texts look like JSON.
     """
 
     def __init__(self, key, title, kind, connections, window=1, size=64, channels=1, burst=False, protocol="json",
                  asked=(), workers=1, both_processors=False, rate_of=None,
-                 tls=False):
+                 tls=False, deflate=False):
         self.key, self.title, self.kind = key, title, kind
         self.connections, self.window, self.size, self.channels = connections, window, size, channels
         self.burst, self.protocol, self.asked, self.workers = burst, protocol, asked, workers
-        self.both_processors, self.rate_of, self.tls = both_processors, rate_of, tls
+        self.both_processors, self.rate_of, self.tls, self.deflate = both_processors, rate_of, tls, deflate
 
     def asks(self, server):
         if self.asked and not any(server.startswith(prefix) for prefix in self.asked):
@@ -52,6 +52,8 @@ class Shape:
             arguments.append("--burst")
         if self.protocol != "json":
             arguments += ["--protocol", self.protocol]
+        if self.deflate:
+            arguments += ["--deflate", "on"]
         return arguments
 
     def hub_load(self):
@@ -86,6 +88,10 @@ USUAL = [
     Shape("10k-w16", "10 000 subscribers, 16 in flight", "fanout", 10000, 16, asked=CLARION_AND_UWS),
     Shape("pusher-w16", "Pusher protocol, 1 000 subscribers, 16 in flight", "fanout", 1000, 16, protocol="pusher",
           asked=CLARION_AND_UWS),
+    *(Shape(f"{key}-w{window}", f"{name}, 1 000 subscribers that offer compression, {window} in flight, 512 B",
+            "fanout", 1000, window, 512, protocol=protocol, asked=CLARION_AND_UWS, deflate=True)
+      for key, name, protocol in (("deflate", "JSON", "json"), ("deflate-pusher", "Pusher protocol", "pusher"))
+      for window in (1, 16)),
     Shape("workers1", "1 worker, both processors allowed, 1 000 × 16", "fanout", 1000, 16, asked=("clarion",),
           both_processors=True),
     Shape("workers2", "2 workers, both processors allowed, 1 000 × 16", "fanout", 1000, 16, asked=("clarion",),

@@ -47,6 +47,11 @@ public final class PusherHandler: MessageHandler {
 
     public func closed(_ session: Session) { end(session) }
 
+    /// Encrypted text does not shrink, and how long it is must not tell what is in it.
+    public func deflateMode(space: UInt16, name: ByteView) -> DeflateMode {
+        ChannelKind(name).isEncrypted ? .off : .dedicated
+    }
+
     static let pingMessage: StaticString = #"{"event":"pusher:ping"}"#
     static let pongMessage: StaticString = #"{"event":"pusher:pong"}"#
 

@@ -223,6 +223,7 @@ class WebSocket(RawSocket):
         self.path = path
         self.closed: Frame | None = None
         self.sees_probes = False
+        self.allows_rsv1 = False
         if upgrade:
             request, key = upgrade_request(path, port, origin=origin)
             self.send(request + behind)
@@ -272,7 +273,8 @@ class WebSocket(RawSocket):
                 raise AssertionError(f"{self.path}: no frame within {timeout} s; buffer {bytes(self.buffer[:100])!r}") from None
         result, size = parsed
         del self.buffer[:size]
-        assert result.rsv == 0, f"reserved bits {result.rsv} without an extension"
+        allowed = (0, 4) if self.allows_rsv1 and result.opcode in (frames.TEXT, frames.BINARY) else (0,)
+        assert result.rsv in allowed, f"reserved bits {result.rsv} without an extension"
         return result
 
     def read_message(self, timeout: float = PATIENCE, *, answer_pings: bool = True) -> bytes:

@@ -19,7 +19,7 @@ def program() -> str:
     """Compiles the crowd, once for each run of the suite."""
     folder = Path(tempfile.mkdtemp(prefix="clarion-crowd-"))
     target = folder / "order_client"
-    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o", str(target), str(SOURCE), "-lcrypto"], check=True)
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o", str(target), str(SOURCE), "-lcrypto", "-lz"], check=True)
     return str(target)
 
 

@@ -29,13 +29,33 @@ final class ScriptedClient {
         self.number = number
     }
 
-    static let request =
-        "GET /line HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    static let request = request(offering: nil)
 
-    func upgrade() { peer.write(ScriptedClient.request) }
+    static func request(offering extensions: String?) -> String {
+        "GET /line HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            + (extensions.map { "Sec-WebSocket-Extensions: \($0)\r\n" } ?? "") + "\r\n"
+    }
+
+    func upgrade(offering extensions: String? = nil) {
+        peer.write(ScriptedClient.request(offering: extensions))
+    }
+
+    /// What was agreed on, when the answer was read.
+    private(set) var deflate: ScriptedDeflate?
+    /// Frames that came compressed.
+    private(set) var deflatedCount = 0
 
     func send(_ line: String) { peer.write(frame(1, Array(line.utf8))) }
+
+    /// Sends a text compressed, in two frames when `cut` says where.
+    func sendDeflated(_ line: String, cut: Int? = nil) {
+        guard let deflate else { return send(line) }
+        let payload = deflate.deflate(Array(line.utf8))
+        let position = cut.map { min($0, payload.count) }
+        peer.write(frame(0x41, Array(payload[..<(position ?? payload.count)]), isFinal: position == nil))
+        if let position { send(opcode: 0, Array(payload[position...])) }
+    }
 
     func send(opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true) {
         peer.write(frame(opcode, payload, isFinal: isFinal))
@@ -80,6 +100,7 @@ final class ScriptedClient {
             if !answer.hasPrefix("HTTP/1.1 101 ") { return }
             rest.removeFirst(end + 4)
             isUpgraded = true
+            deflate = ScriptedDeflate(answer: answer)
         }
         var position = 0
         while let next = next(at: position) {
@@ -97,7 +118,8 @@ final class ScriptedClient {
         let short = Int(rest[start + 1])
         var length = short
         var head = 2
-        if first & 0x80 == 0 || ![1, 2, 8, 9, 10].contains(first & 0x7F) || short > 127 {
+        let isDeflated = deflate != nil && (first == 0xC1 || first == 0xC2)
+        if first & 0x80 == 0 || !(isDeflated || [1, 2, 8, 9, 10].contains(first & 0x7F)) || short > 127 {
             if faults.count < 10 { faults.append("a frame that begins with \(first), \(short)") }
             return nil
         }
@@ -107,7 +129,15 @@ final class ScriptedClient {
             length = rest[(start + 2)..<(start + head)].reduce(0) { $0 << 8 | Int($1) }
         }
         guard rest.count - start - head >= length else { return nil }
-        let payload = Array(rest[(start + head)..<(start + head + length)])
+        var payload = Array(rest[(start + head)..<(start + head + length)])
+        if isDeflated, let deflate {
+            deflatedCount += 1
+            if let text = deflate.inflate(payload) {
+                payload = text
+            } else {
+                faults.append("a message that cannot be inflated")
+            }
+        }
         return (ReceivedFrame(opcode: first & 0x0F, payload: payload), start + head + length)
     }
 

@@ -3,6 +3,7 @@ import ClarionLoop
 import ClarionTransport
 import ClarionWire
 import ScriptedBackend
+import Synchronization
 
 @testable import ClarionEngine
 
@@ -141,6 +142,7 @@ final class ScriptedNode {
             core.checkInvariants()
             for slot in 0..<UInt32(core.channels.touched) where core.channels.isInUse(slot) {
                 let channel = unsafe core.channels[slot].pointee
+                if channel.window != 0 { continue }
                 let home = cores[Int(channel.home)]
                 let known = home.findHome(space: channel.name.space, name: channel.name.key, hash: channel.hash)
                 guard let known, let interested = unsafe home.homes[known].pointee.interested else {
@@ -177,6 +179,8 @@ final class ScriptedNode {
                 ("open connections", Int(core.counters.connectionsOpen)),
                 ("open sockets", Int(core.counters.socketsOpen)),
                 ("pressing channels", core.pressingChannels), ("lagging logs", core.lagging.count),
+                ("contexts", core.deflate.contexts.count), ("messages to compress", core.deflate.jobs.count),
+                ("bytes to compress", core.deflate.pendingBytes),
             ]
             for slot in 0..<UInt32(core.connections.touched) where core.connections.isInUse(slot) {
                 let connection = unsafe core.connections[slot].pointee
@@ -186,6 +190,8 @@ final class ScriptedNode {
                 found.append("worker \(core.workerIndex): \(count) \(what)")
             }
         }
+        let contextBytes = exchange.deflateBytes.load(ordering: .relaxed)
+        if contextBytes != 0 { found.append("\(contextBytes) bytes of contexts") }
         for worker in workers {
             if worker.handler.openCount != 0 { found.append("\(worker.handler.openCount) sessions without closed()") }
             if !worker.kernel.isEmpty { found.append("the kernel holds something") }

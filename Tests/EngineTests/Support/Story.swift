@@ -18,7 +18,17 @@ final class Story {
         var steps = 120
         var channelCount = 5
         var clientsMax = 10
+        /// Clients offer permessage-deflate, and the node goes into it.
+        var isDeflated = false
     }
+
+    private static let offers = [
+        "permessage-deflate", "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=10",
+        "permessage-deflate; client_max_window_bits=9; server_max_window_bits=12",
+        "permessage-deflate; server_no_context_takeover", "permessage-deflate; client_no_context_takeover",
+        "permessage-deflate; server_max_window_bits=7, permessage-deflate; x, permessage-deflate",
+    ]
 
     let seed: UInt64
     let kind: Kind
@@ -47,6 +57,16 @@ final class Story {
             plan.limits.outboxBytesMax = 2048
             plan.limits.blockBytesMax = 64 << 10
         }
+        if kind.isDeflated {
+            plan.limits.deflate.mode = random.below(2) == 0 ? .shared : .dedicated
+            plan.limits.deflate.messageBytesMin = [1, 16, 100][random.below(3)]
+            plan.limits.deflate.sliceBytes = [16, 100, 64 << 10][random.below(3)]
+            plan.limits.deflate.contextBytesMax = [100_000, 64 << 20][random.below(2)]
+            plan.limits.deflate.contextIdleSeconds = 1
+            plan.limits.deflate.channels = [
+                DeflateChannelRule(pattern: "c1", mode: .off), DeflateChannelRule(pattern: "*2", mode: .shared),
+            ]
+        }
         node = try ScriptedNode(plan, seed: random.next())
         node.checkEvery = 6
         for worker in node.workers where kind.isSlow { worker.router.messageBytesMax = 1024 }
@@ -67,7 +87,10 @@ final class Story {
         let worker = random.below(node.workers.count)
         let socketBytes = kind == .recorder ? 1 << 30 : nil
         let peer = node.workers[worker].kernel.connect(socketBytesMax: socketBytes)
-        let client = StoryClient(kind, peer, worker: worker, number: clients.count)
+        let offers = self.kind.isDeflated && random.below(4) != 0
+        let client = StoryClient(
+            kind, peer, worker: worker, number: clients.count,
+            offering: offers ? Story.offers[random.below(Story.offers.count)] : nil)
         clients.append(client)
         return client
     }
@@ -148,7 +171,11 @@ final class Story {
     private func publish(_ client: StoryClient, inFragments: Bool = false) {
         let excludes = random.below(4) == 0
         let message = newMessage(client, excludes: excludes)
-        let line = Array("\(excludes ? "X" : "P") \(message.name) \(message.text)".utf8)
+        let text = "\(excludes ? "X" : "P") \(message.name) \(message.text)"
+        if client.client.deflate != nil && random.below(2) == 0 {
+            return client.client.sendDeflated(text, cut: inFragments ? random.below(30) : nil)
+        }
+        let line = Array(text.utf8)
         if !inFragments { return client.peer.write(client.client.frame(1, line)) }
         let cut = random.below(line.count)
         client.client.send(opcode: 1, Array(line[..<cut]), isFinal: false)
@@ -200,6 +227,7 @@ final class Story {
     private func end() {
         for client in clients { client.peer.readsAlways = true }
         for client in clients { client.isPolite = true }
+        if kind.isDeflated { node.pass(seconds: 2) }
         for _ in 0..<4 {
             if !node.settle() { return fault("never quiet") }
             readAll()

@@ -50,11 +50,11 @@ final class StoryClient {
     var unconfirmed: [Int] = []
     private(set) var faults: [String] = []
 
-    init(_ kind: Kind, _ peer: ScriptedPeer, worker: Int, number: Int) {
+    init(_ kind: Kind, _ peer: ScriptedPeer, worker: Int, number: Int, offering extensions: String? = nil) {
         self.kind = kind
         self.worker = worker
         client = ScriptedClient(peer, number: number)
-        if kind != .publisher { client.upgrade() }
+        if kind != .publisher { client.upgrade(offering: extensions) }
     }
 
     var number: Int { client.number }
