@@ -125,7 +125,7 @@ public final class NodeControl: Sendable {
     private func apply(_ settings: Settings) {
         services.webhooks?.set(WebhookLimits(settings.webhooks))
         guard let node = services.running else { return }
-        let limits = EngineLimits(settings.limits)
+        let limits = EngineLimits(settings)
         var update = ApplicationUpdate()
         update.common = PusherConfiguration(settings, apps: [])
         for worker in 0..<node.workerCount {
