@@ -3,8 +3,8 @@
 
 Speaks the JSON protocol on /ws (subscribe, publish; subscribers get the text alone), as much of the Pusher protocol on
 /app/app-key as a client event needs, and echoes on /echo. Python runs once per message that a client sends, never per
-delivery, and only slices bytes; the fan-out is uWebSockets' own. With BENCH_DEFLATE=1 it compresses for clients that offer
-it, with one compressor for all.
+delivery, and only slices bytes; the fan-out is uWebSockets' own. With BENCH_DEFLATE=1 it compresses for clients that
+offer it, with one compressor for all.
 Usage: uws_socketify.py PORT [CERTIFICATE KEY]
 """
 import os
