@@ -148,6 +148,8 @@ struct Connection: BitwiseCopyable {
     var orderHome: UInt8 = 0
     /// The class of the window that it reads compressed messages with (`DeflateWindow`).
     var window: UInt8 = 0
+    /// The most that its listener lets it agree on.
+    var deflateMost = DeflateMode.dedicated
     /// Its own context, or `noContext`.
     var context: UInt32 = noContext
     var state = SessionState()

@@ -10,11 +10,11 @@ extension Core {
 
     /// What a connection and its client agree on; nil when that is nothing.
     func agreeOnDeflate(_ slot: UInt32, _ head: HTTPHead) -> DeflateAgreement? {
-        let options = limits.deflate
-        if options.mode == .off { return nil }
+        let mode = unsafe min(limits.deflate.mode, connections[slot].pointee.deflateMost)
+        if mode == .off { return nil }
         guard let offer = DeflateOffer.first(in: head) else { return nil }
         let agreement =
-            options.mode == .dedicated
+            mode == .dedicated
             ? agreeOnContext(slot, offer) : DeflateAgreement.shared(offer, windows: DeflateWindow.all)
         let connection = unsafe connections[slot]
         unsafe connection.pointee.flags.insert(.deflates)

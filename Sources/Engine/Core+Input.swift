@@ -20,6 +20,7 @@ extension Core {
         unsafe connection.pointee.controlTick = nowTick
         unsafe connection.pointee.controlTokens = UInt8(clamping: limits.controlFramesBurst)
         unsafe connection.pointee.orderHome = UInt8(workerIndex)
+        unsafe connection.pointee.deflateMost = traits.deflateMost
         counters.connectionsAccepted += 1
         counters.connectionsOpen += 1
         if traits.contains(.secured) {

@@ -1,4 +1,5 @@
 public import ClarionBytes
+import ClarionTransport
 
 /// What permessage-deflate (RFC 7692) may do. Of two modes that meet, the lesser one holds.
 public enum DeflateMode: UInt8, Sendable, Comparable, BitwiseCopyable {
@@ -10,6 +11,14 @@ public enum DeflateMode: UInt8, Sendable, Comparable, BitwiseCopyable {
     case dedicated
 
     public static func < (left: DeflateMode, right: DeflateMode) -> Bool { left.rawValue < right.rawValue }
+}
+
+extension ListenerTraits {
+    /// The most that connections of the listener may agree on.
+    var deflateMost: DeflateMode {
+        if contains(.deflatesNothing) { return .off }
+        return contains(.deflatesShared) ? .shared : .dedicated
+    }
 }
 
 /// How an engine compresses.

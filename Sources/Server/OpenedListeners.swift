@@ -34,8 +34,13 @@ struct OpenedListeners {
     private mutating func open(
         _ listener: ListenerSettings, _ settings: Settings, workerCount: Int
     ) throws(TransportError) {
-        let traits = ListenerTraits(
+        var traits = ListenerTraits(
             settings, speaksTLS: listener.speaksTLS, isProxied: listener.expectsProxyHeader)
+        switch listener.deflateMost {
+        case .off: traits.insert(.deflatesNothing)
+        case .shared: traits.insert(.deflatesShared)
+        case .dedicated: break
+        }
         if !listener.socket.isEmpty {
             add(try Listener.open(path: listener.socket, count: workerCount), traits)
             socketPaths.append(listener.socket)

@@ -44,6 +44,7 @@ extension SettingTable {
         SettingRow(
             "proxy_protocol", \.expectsProxyHeader, .boolean,
             "As proxy_protocol of the node. On a Unix-domain socket whoever may connect is trusted."),
+        SettingRow("deflate", \.deflateMost, .choice, "The most that connections here get of deflate.mode."),
     ]
 
     /// Listeners besides that of `host` and `port`.

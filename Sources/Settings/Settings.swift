@@ -109,6 +109,8 @@ public struct ListenerSettings: Sendable, Equatable {
     public var socket = ""
     public var speaksTLS = false
     public var expectsProxyHeader = false
+    /// The lesser of this and the node's holds.
+    public var deflateMost = DeflateMode.dedicated
 
     public init() {}
 }

@@ -24,6 +24,10 @@ public struct ListenerTraits: OptionSet, Sendable {
     public static let proxied = ListenerTraits(rawValue: 2)
     /// The addresses of peers are wanted.
     public static let namesPeers = ListenerTraits(rawValue: 4)
+    /// permessage-deflate is not agreed on.
+    public static let deflatesNothing = ListenerTraits(rawValue: 8)
+    /// permessage-deflate without contexts of connections.
+    public static let deflatesShared = ListenerTraits(rawValue: 16)
 }
 
 /// A listening descriptor of one worker.

@@ -23,7 +23,7 @@ from conftest import MANY_OF_EACH, ONE_OF_EACH, is_sanitized
 from harness.client import PATIENCE, wait_until
 from harness.deflate import DeflateSocket, raw_deflate
 from harness.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
-from harness.node import APP_KEY, APP_SECRET, GOOD_ORIGIN, USUAL, Node
+from harness.node import APP_KEY, APP_SECRET, GOOD_ORIGIN, USUAL, Node, free_port
 from harness.pusher import trigger
 from test_real_clients import node_ws
 
@@ -305,6 +305,27 @@ def test_rules_for_channels(start, variant) -> None:
         assert reader.read_message() == JSON.encode()
         assert reader.deflated == deflated
     reader.close()
+    node.stop_clean()
+
+
+@pytest.mark.variants(ONE_OF_EACH)
+def test_listeners_of_their_own(start, variant, tmp_path) -> None:
+    """A listener may give less than the node: nothing, or no contexts."""
+    ports = {mode: free_port() for mode in ("off", "shared", "dedicated")}
+    (tmp_path / "node.toml").write_text("".join(
+        f'[[listeners]]\nport = {port}\ndeflate = "{mode}"\n' for mode, port in ports.items()))
+    node = start(DEDICATED.with_flags("--config", str(tmp_path / "node.toml")), variant)
+    contexts = 0
+    for mode, port in [("dedicated", node.port), *ports.items()]:
+        client = DeflateSocket(port, "/echo")
+        assert ("no_context_takeover" in client.answer) == (mode == "shared"), (mode, client.answer)
+        assert (client.answer == "") == (mode == "off"), (mode, client.answer)
+        contexts += mode == "dedicated"
+        assert node.metrics().value("deflate_contexts") == contexts, mode
+        assert client.is_alive()
+        contexts -= mode == "dedicated"
+        client.close()
+        wait_until(lambda: node.metrics().value("deflate_connections") == 0, "the connection is gone")
     node.stop_clean()
 
 

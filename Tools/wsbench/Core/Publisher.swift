@@ -48,6 +48,8 @@ struct Publisher {
     private let backlogMax: UInt64
     private let probeInterval: UInt64
     private var nextProbe: UInt64
+    /// The channel that is probed next: a round of many channels leaves in several pieces.
+    private var probeChannel = 0
     private var schedule = Schedule()
     private var phase = BenchPhase.probing
     /// Until when the socket was full: what fell due before is late through no fault of ours.
@@ -110,14 +112,17 @@ struct Publisher {
     }
 
     private mutating func probe(now: UInt64) -> Int64 {
-        if now >= nextProbe {
-            for template in templates where outbox.hasRoom(for: template.byteCount) {
-                unsafe template.write(
-                    sequence: Marker.probeSequence, time: now, now: now, to: outbox.append(template.byteCount))
-            }
-            nextProbe = now + probeInterval
+        guard now >= nextProbe else { return Int64(nextProbe - now) }
+        while probeChannel < templates.count {
+            let template = templates[probeChannel]
+            guard outbox.hasRoom(for: template.byteCount) else { return 0 }
+            unsafe template.write(
+                sequence: Marker.probeSequence, time: now, now: now, to: outbox.append(template.byteCount))
+            probeChannel += 1
         }
-        return Int64(nextProbe - now)
+        probeChannel = 0
+        nextProbe = now + probeInterval
+        return Int64(probeInterval)
     }
 
     /// Closed loop: tops up the channels whose frontier moved.

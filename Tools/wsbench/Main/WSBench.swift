@@ -30,6 +30,9 @@ extension Dialect: ExpressibleByArgument {}
 extension ChannelKind: ExpressibleByArgument {}
 extension LatencyBound: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
+    public var defaultValueDescription: String {
+        "p\(percentile == percentile.rounded() ? "\(Int(percentile))" : "\(percentile)")=\(nanoseconds / 1_000_000)ms"
+    }
 }
 
 /// Seconds as an option gives them.
