@@ -164,7 +164,7 @@ let package = Package(
         tests("Stores", ["ClarionStores"]),
         tests("Applications", ["ClarionApplications", "ClarionStores", "ClarionSettings", "ClarionLog"]),
         tests("Webhooks", ["ClarionWebhooks", "ClarionWire", "ClarionLog"]),
-        tests("Server", ["ClarionServer", "ClarionSettings", "ClarionLog"]),
+        tests("Server", ["ClarionServer", "ClarionSettings", "ClarionLog", "ClarionBytes"]),
         tests(
             "App",
             [

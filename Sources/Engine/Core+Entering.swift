@@ -89,6 +89,11 @@ extension Core {
             return closeWithFarewell(mail.excludedSlot, reason: .outboxFull)
         }
         counters.messagesOut += 1
+        if let watcher {
+            let headerCount = unsafe FrameWriter.headerCount(ofFrame: frame.bytes)
+            watcher.replied(
+                frame.view.slice(from: headerCount), opcode: Opcode.text, to: socketNumber(of: mail.excludedSlot))
+        }
         enqueue(mail.excludedSlot, frame.view)
     }
 

@@ -135,6 +135,7 @@ extension Core {
         if !takesInput { return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown) }
         let connection = unsafe connections[slot]
         counters.requests += 1
+        counters.requestBytes &+= UInt64(head.headByteCount + body.count)
         unsafe connection.pointee.flags.insert(.awaitingAnswer)
         unsafe connection.pointee.flags.remove([.continued, .headOnly])
         if !head.keepsAlive || isStopping { unsafe connection.pointee.flags.insert(.closeAfterAnswer) }
@@ -292,6 +293,7 @@ extension Core {
         unsafe connection.pointee.phaseTick = nowTick
         if unsafe connection.pointee.requestCount < UInt16.max { unsafe connection.pointee.requestCount += 1 }
         counters.responses[min(max(status / 100, 1), 5) - 1] += 1
+        if let watcher { watcher.answered(status: status, body: body, to: socketNumber(of: slot)) }
         scratch.removeAll()
         scratch.append("HTTP/1.1 ")
         scratch.append(decimal: UInt64(max(status, 100)))
@@ -306,6 +308,7 @@ extension Core {
         if unsafe connection.pointee.flags.contains(.closeAfterAnswer) { scratch.append("Connection: close\r\n") }
         scratch.append("\r\n")
         if unsafe !connection.pointee.flags.contains(.headOnly) { scratch.append(body) }
+        counters.responseBytes &+= UInt64(scratch.count)
         enqueue(slot, scratch.view)
         scratch.removeAll()
         holdOutboxUntilOrdered(slot)

@@ -71,6 +71,7 @@ extension Core {
             return closeWithFarewell(slot, reason: .outboxFull)
         }
         counters.messagesOut += 1
+        if let watcher { watcher.replied(payload, opcode: opcode, to: socketNumber(of: slot)) }
         if let range = appendDeflatedReply(slot, opcode: opcode, payload: payload) {
             enqueue(slot, deflate.output.view.slice(from: range.lowerBound, count: range.count))
             deflate.output.removeAll()

@@ -157,6 +157,8 @@ final class HeldPublishes {
     var router: (any Router)?
     var observer: (any ChannelObserver)?
     public internal(set) var keeper: (any ChannelKeeper)?
+    /// Is shown replies and answers; nil on every node that is not debugged.
+    var watcher: (any TrafficWatcher)?
     /// Since when input waits that was put off, as long as there is any; and how long the input at hand has waited.
     var deferredTick: UInt32 = 0
     public internal(set) var inputDelayTicks: UInt32 = 0
@@ -235,7 +237,11 @@ final class HeldPublishes {
         return Session(core: self, slot: ticket.slot)
     }
 
-    public func handler(_ index: UInt8) -> any MessageHandler { handlers[Int(index)] }
+    /// Handler number `index` itself, whatever is wrapped around it. For rare things.
+    public func handler(_ index: UInt8) -> any MessageHandler {
+        let handler = handlers[Int(index)]
+        return (handler as? any HandlerWrapper)?.wrapped ?? handler
+    }
 
     // MARK: Names of things
 

@@ -6,6 +6,9 @@ public struct CoreCounters: Sendable {
     public var socketsOpen: UInt64 = 0
     public var upgrades: UInt64 = 0
     public var requests: UInt64 = 0
+    /// Bytes of these requests, heads and bodies, and of answers.
+    public var requestBytes: UInt64 = 0
+    public var responseBytes: UInt64 = 0
     /// Whole WebSocket messages that came, and messages that were sent (replies and deliveries).
     public var messagesIn: UInt64 = 0
     public var messagesOut: UInt64 = 0

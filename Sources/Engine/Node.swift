@@ -33,6 +33,8 @@ public struct WorkerProtocols {
     public var observer: (any ChannelObserver)?
     /// Speaks for channels that keep members or a last message; nil: there are none.
     public var keeper: (any ChannelKeeper)?
+    /// Is shown what is said to single connections; nil: nobody is.
+    public var watcher: (any TrafficWatcher)?
 
     public init(
         handlers: [any MessageHandler], router: any Router, observer: (any ChannelObserver)? = nil,
@@ -181,6 +183,7 @@ public final class Node: Sendable {
         core.router = protocols.router
         core.observer = protocols.observer
         core.keeper = protocols.keeper
+        core.watcher = protocols.watcher
         // A few more places than connections: one too many is accepted, counted and closed.
         let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         let backend = try B(options: options)

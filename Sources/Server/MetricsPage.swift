@@ -17,14 +17,20 @@ final class MetricsPage: Sendable {
     private let counters: ConnectionCounters
     private let services: NodeServices
     private let dangers: Int
+    /// The port with which Soketi's names are told; nil: they are not.
+    private let soketiPort: Int?
     private let startedAt: Double
 
-    init(backend: String, version: String, counters: ConnectionCounters, services: NodeServices, dangers: Int) {
+    init(
+        backend: String, version: String, counters: ConnectionCounters, services: NodeServices, dangers: Int,
+        soketiPort: Int?
+    ) {
         self.backend = backend
         self.version = version
         self.counters = counters
         self.services = services
         self.dangers = dangers
+        self.soketiPort = soketiPort
         var now = timespec()
         _ = unsafe clock_gettime(CLOCK_REALTIME, &now)
         startedAt = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
@@ -97,6 +103,13 @@ final class MetricsPage: Sendable {
         appendResponses(reports, to: &text)
         appendApplications(to: &text)
         appendProcess(to: &text)
+        if let soketiPort {
+            let applications = services.registry.listed.prefix(MetricsPage.applicationsMax).map {
+                SoketiMetrics.Application(
+                    id: $0.id, open: counters.value($0.number), opened: counters.openedTotal($0.number))
+            }
+            SoketiMetrics.append(reports.map(\.core), port: soketiPort, applications, to: &text)
+        }
         return text
     }
 
@@ -200,6 +213,8 @@ final class MetricsPage: Sendable {
         ("sockets_open", "gauge", "Open connections that speak WebSocket.", { $0.core.socketsOpen }),
         ("upgrades_total", "counter", "Connections that became WebSockets.", { $0.core.upgrades }),
         ("http_requests_total", "counter", "HTTP requests that were read whole.", { $0.core.requests }),
+        ("http_request_bytes_total", "counter", "Their bytes.", { $0.core.requestBytes }),
+        ("http_response_bytes_total", "counter", "Bytes of HTTP answers.", { $0.core.responseBytes }),
         ("messages_in_total", "counter", "WebSocket messages that came.", { $0.core.messagesIn }),
         (
             "messages_out_total", "counter", "WebSocket messages that were sent: replies and deliveries.",

@@ -63,6 +63,13 @@ public func runNode(
     var nodeConfiguration = nodeConfiguration(
         settings, services, shared, dangers: configuration.dangers.count, usesUring: usesUring,
         workerCount: workerCount, listeners: opened.byWorker, processors: processors, dashboard: dashboard)
+    let printer = settings.prints ? try? DebugPrinter(descriptor: STDOUT_FILENO) : nil
+    if let printer {
+        log.warning("messages are printed, those of users too; this slows the node down")
+        nodeConfiguration.makeProtocols = { [made = nodeConfiguration.makeProtocols] worker in
+            DebuggedProtocols.wrap(made(worker), printer)
+        }
+    }
     nodeConfiguration.secureContext = secureContext
     let node = Node(nodeConfiguration)
     do throws(LoopError) {
@@ -77,6 +84,7 @@ public func runNode(
         node.join()
         return EXIT_FAILURE
     }
+    if let tap = printer?.tap { for worker in 0..<workerCount { node.call(worker: worker) { $0.add(tap) } } }
     let control = NodeControl(
         services, configuration, certificates: secureOptions, read: read, log: log)
     let service = adminService(settings, node, services, control, shared.counters, usesUring: usesUring)
@@ -93,9 +101,13 @@ public func runNode(
     dashboard?.close()
     opened.removeSockets()
     services.stop()
+    printer?.flush(withinMilliseconds: printedMilliseconds)
     log.info("stopped")
     return EXIT_SUCCESS
 }
+
+/// How long what `--debug` printed last may take on its way out.
+private let printedMilliseconds = 500
 
 /// Memory of this size, such as the log of a busy channel or a very long reply, is the kernel's again when it is free.
 private let mappedBlockBytesMin = 512 << 10
@@ -160,7 +172,7 @@ private func nodeConfiguration(
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
         backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, counters: shared.counters,
-        services: services, dangers: dangers)
+        services: services, dangers: dangers, soketiPort: settings.tellsSoketiMetrics ? settings.port : nil)
     let pusherConfiguration = PusherConfiguration(settings, apps: services.registry.initial)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
     let handlers: @Sendable (Int) -> WorkerProtocols = { worker in

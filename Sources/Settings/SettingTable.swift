@@ -123,6 +123,13 @@ public enum SettingTable {
         SettingRow(
             "dashboard.user", \.dashboardUser, .text("a name without a colon", where: isUserName),
             "The user name that goes with the password of the dashboard."),
+        SettingRow(
+            "debug", \.prints, .boolean,
+            "Prints every message that comes and goes, and requests of the HTTP API, to standard output; secrets and "
+                + "signatures are masked."),
+        SettingRow(
+            "metrics.soketi", \.tellsSoketiMetrics, .boolean,
+            "Adds the names that Soketi's metrics have to /metrics, for dashboards that were made for it."),
         SettingRow("log.level", \.logLevel, .choice, "The least important lines that are written."),
         SettingRow(
             "log.format", \.logFormat, .choice,

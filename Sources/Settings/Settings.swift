@@ -42,6 +42,10 @@ public struct Settings: Sendable, Equatable {
     /// What opens `/dashboard`; nil: there is none.
     public var dashboardPassword: Secret?
     public var dashboardUser = "admin"
+    /// Whether messages are printed as they come and go.
+    public var prints = false
+    /// Whether `/metrics` has Soketi's names beside our own.
+    public var tellsSoketiMetrics = false
     /// permessage-deflate.
     public var deflate = DeflateSettings()
     /// Lines below this level are not written.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
 import pytest
 
-from harness import frames
+from harness import frames, secure
 from harness.client import RawSocket, WebSocket, upgrade_request, wait_until
 from harness.deflate import DeflateSocket
 from harness.frames import CONTINUATION, PING, TEXT, frame
@@ -16,7 +17,8 @@ from harness.pusher import PusherClient, api, trigger
 
 REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "malformedDeflate", "messageTooBig",
            "tooManyFragments", "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull", "applicationUndecided",
-           "applicationDisabled", "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown"]
+           "applicationDisabled", "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown",
+           "proxyHeader", "handshakeFailed", "handshakeTimeout", "secureFault"]
 
 
 def test_format(node: Node) -> None:
@@ -220,7 +222,9 @@ STRICT = USUAL.with_environment(
     CLARION_APP2_ID="2", CLARION_APP2_KEY="rated", CLARION_APP2_SECRET="s", CLARION_APP2_RATE_LIMIT_ENABLED="true",
     CLARION_APP2_RATE_LIMIT_MAX_ATTEMPTS="1", CLARION_APP2_RATE_LIMIT_TERMINATE="true",
     CLARION_APP3_ID="3", CLARION_APP3_KEY="full", CLARION_APP3_SECRET="s", CLARION_APP3_MAX_CONNECTIONS="0",
-    CLARION_APP4_ID="4", CLARION_APP4_KEY="lively", CLARION_APP4_SECRET="s", CLARION_APP4_PING_INTERVAL_SECONDS="1")
+    CLARION_APP4_ID="4", CLARION_APP4_KEY="lively", CLARION_APP4_SECRET="s", CLARION_APP4_PING_INTERVAL_SECONDS="1",
+    CLARION_APP5_ID="5", CLARION_APP5_KEY="off", CLARION_APP5_SECRET="s", CLARION_APP5_ENABLED="false",
+    CLARION_APPS_STORE="redis://127.0.0.1:1")  # where nobody listens
 TINY = dict(receive_buffer=4096, segment=536)
 
 
@@ -259,7 +263,9 @@ def begin_too_many_messages(node: Node) -> WebSocket:
 SLOWLY_PROVOKED = {"headTimeout": lambda node: node.raw(), "idle": begin_idle, "messageTimeout": begin_message, "slowConsumer": begin_not_reading,
                    "outboxFull": begin_not_reading_replies, "rateLimited": begin_too_many_messages,
                    "applicationFull": lambda node: PusherClient(node, key="full", establish=False),
-                   "pongTimeout": lambda node: PusherClient(node, key="lively")}
+                   "pongTimeout": lambda node: PusherClient(node, key="lively"),
+                   "applicationDisabled": lambda node: PusherClient(node, key="off", establish=False),
+                   "applicationUndecided": lambda node: PusherClient(node, key="nobody-knows", establish=False)}
 """Reasons that need time or settings of their own."""
 
 
@@ -274,15 +280,35 @@ def test_reasons_that_take_time(every_node: list[Node]) -> None:
     assert kept
 
 
+def begin_wrong_records(node: Node) -> RawSocket:
+    client = node.echo()
+    os.write(client.socket.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+    return client
+
+
+PROVOKED_OVER_TLS = {"handshakeFailed": lambda node: node.send(b"\x16\x03\x01\x00\x05hello", tls=False),
+                     "handshakeTimeout": lambda node: node.raw(tls=False), "secureFault": begin_wrong_records}
+
+
+@pytest.mark.settings(USUAL.with_flags(*secure.flags()).with_environment(CLARION_LIMITS_HANDSHAKE_SECONDS="1"))
+def test_reasons_over_tls(node: Node) -> None:
+    """What goes wrong with TLS is counted by what it was."""
+    for reason, begin in PROVOKED_OVER_TLS.items():
+        before = node.metrics().closes(reason)
+        kept = begin(node)
+        wait_until(lambda: node.metrics().closes(reason) == before + 1, f"{reason} is counted, once")
+        kept.close()
+
+
 def test_every_reason_is_provoked() -> None:
     """No reason that nothing causes: each case of the enum is provoked by a test."""
     source = (REPOSITORY / "Sources" / "Engine" / "CloseReason.swift").read_text()
     reasons = re.findall(r"^    case (\w+)$", source, re.M)
     assert sorted(reasons) == sorted(REASONS)
     # nodeFull: test_node_full below. shutdown: nobody can ask a node that stops; ScriptedClosingTests.stoppingLetsEverythingLeave.
-    # applicationDisabled, applicationUndecided: no setting leads to them; PusherHandlerTests.refusedConnectionsAreToldTwice.
-    elsewhere = ["nodeFull", "shutdown", "applicationDisabled", "applicationUndecided"]
-    assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, *elsewhere])
+    # proxyHeader: test_listeners.test_1_12_wrong_proxy_headers.
+    elsewhere = ["nodeFull", "shutdown", "proxyHeader"]
+    assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, *PROVOKED_OVER_TLS, *elsewhere])
 
 
 FULL = USUAL.with_environment(CLARION_LIMITS_CONNECTIONS_MAX="20", CLARION_LIMITS_SUBSCRIPTIONS_PER_CONNECTION_MAX="5")

@@ -13,6 +13,7 @@ import Testing
         #expect(counters.value(0) == 2 && counters.value(1) == 1)
         #expect(!counters.acquire(1, limit: 0))
         #expect(counters.acquire(0, limit: nil))
+        #expect(counters.openedTotal(0) == 4 && counters.openedTotal(1) == 1)
     }
 
     @Test func theLimitHoldsBetweenThreads() async {

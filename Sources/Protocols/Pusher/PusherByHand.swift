@@ -12,6 +12,13 @@ public enum PusherByHand {
         return state.refusal == .none ? state.application : nil
     }
 
+    /// The socket id of a connection.
+    public static func socketID(_ number: UInt64) -> String {
+        var text = ByteBuffer(capacity: 32)
+        SocketID.append(number, to: &text)
+        return text.view.string
+    }
+
     /// The name space of the channels of an application.
     public static func space(ofApplication number: Int) -> UInt16 { AppTable.space(of: number) }
 
