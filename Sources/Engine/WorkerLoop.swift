@@ -17,7 +17,7 @@ enum TokenOperation {
 @safe struct WorkerLoop<B: Backend & ~Copyable>: ~Copyable {
     var backend: B
     let core: Core
-    let listeners: [WorkerListener]
+    private(set) var listeners: [WorkerListener]
 
     /// Points to `TurnLimits.completionsMax` completions; owned.
     private let completions: UnsafeMutablePointer<Completion>
@@ -30,6 +30,8 @@ enum TokenOperation {
 
     var flush: FlushState
     private var isAccepting = false
+    /// Whether every listener names its peers.
+    private var namesAllPeers = false
     private var mailboxesAreFull = false
     /// Mail that was there when this turn's completions came is still unread.
     private var isBehindOnMail = false
@@ -61,10 +63,12 @@ enum TokenOperation {
     mutating func start() {
         for (index, listener) in listeners.enumerated() {
             let token = Token(operation: TokenOperation.listener, generation: 1, slot: UInt32(index))
-            let namesPeers = !listener.traits.isDisjoint(with: [.proxied, .namesPeers])
+            if core.wantsPeers { listeners[index].traits.insert(.namesPeers) }
+            let namesPeers = !listeners[index].traits.isDisjoint(with: [.proxied, .namesPeers])
             if namesPeers { core.knowsPeers = true }
             backend.accept(listener: listener.descriptor, token: token, namesPeers: namesPeers)
         }
+        namesAllPeers = core.wantsPeers
         isAccepting = true
         core.exchange.setWakeDescriptor(backend.wakeDescriptor, of: core.workerIndex)
     }
@@ -84,6 +88,7 @@ enum TokenOperation {
         // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which
         // was in the mailbox before these completions came.
         isBehindOnMail = !readMail()
+        if core.wantsPeers && !namesAllPeers { nameAllPeers() }
         let hasMoreInput = readCompletions(count)
         if !core.handshakes.isEmpty { core.answerHellos() }
         core.mayEndInput(hasMoreInput: hasMoreInput)
@@ -208,16 +213,22 @@ enum TokenOperation {
             core.counters.acceptFailures += 1
             return
         }
-        guard let slot = core.accept(handle, traits) else {
+        let isNamed = core.knowsPeers && !traits.isDisjoint(with: [.proxied, .namesPeers])
+        let address = isNamed ? backend.peerAddress(handle) : .unknown
+        guard let slot = core.accept(handle, traits, from: address) else {
             let token = Token(operation: TokenOperation.refused, generation: 0, slot: 0)
             backend.close(handle, token: token, reset: true)
             return
         }
-        if core.knowsPeers {
-            let isNamed = !traits.isDisjoint(with: [.proxied, .namesPeers])
-            core.begin(slot, at: isNamed ? backend.peerAddress(handle) : .unknown, traits)
-        }
         backend.receive(handle, token: token(of: slot))
+    }
+
+    /// A limit that was set while the node runs wants to know who connects.
+    private mutating func nameAllPeers() {
+        namesAllPeers = true
+        core.knowsPeers = true
+        for index in listeners.indices { listeners[index].traits.insert(.namesPeers) }
+        backend.nameAllPeers()
     }
 
     private func token(of slot: UInt32) -> Token {

@@ -146,6 +146,7 @@ extension EngineLimits {
         let limits = settings.limits
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
+        connectionsPerAddress = limits.connectionsPerAddress
         channelsMax = limits.channelsMax
         subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax
         logBytesMax = limits.logBytesMax

@@ -241,6 +241,10 @@ final class MetricsPage: Sendable {
             "accepts_refused_total", "counter", "Connections refused because the worker is full or stops.",
             { $0.core.acceptsRefused }
         ),
+        (
+            "address_refusals_total", "counter", "Connections refused because their address has enough.",
+            { $0.core.addressRefusals }
+        ),
         ("readers_blocked_total", "counter", "Times a socket was found full.", { $0.core.readersBlocked }),
         (
             "input_deferred_total", "counter", "Reads put off because earlier messages had to leave first.",

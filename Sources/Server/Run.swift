@@ -64,6 +64,11 @@ public func runNode(
         settings, services, shared, dangers: configuration.dangers.count, usesUring: usesUring,
         workerCount: workerCount, listeners: opened.byWorker, processors: processors, dashboard: dashboard)
     nodeConfiguration.secureContext = secureContext
+    nodeConfiguration.onAddressFull = { address, max in
+        log.sampled(
+            .warning, reason: "addressFull", "connection refused",
+            ["address": .text("\(address)"), "connections_max": LogValue(max)])
+    }
     let node = Node(nodeConfiguration)
     do throws(LoopError) {
         try node.start()

@@ -3,6 +3,8 @@
 public struct Limits: Sendable, Equatable {
     /// Connections of one worker.
     public var connectionsMax = 16_384
+    /// Connections of one address on the whole node; 0: no bound.
+    public var connectionsPerAddress = 0
     /// Channels that one worker knows.
     public var channelsMax = 1 << 20
     /// Subscriptions of one connection.
