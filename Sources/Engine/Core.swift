@@ -141,6 +141,8 @@ final class HeldPublishes {
     var tickRemainder: UInt64 = 0
     /// When all lagging logs were last looked at.
     var lastReleaseTick: UInt32 = 0
+    /// What the last turn took.
+    var turnNanoseconds: UInt64 = 0
     /// The longest turn of this window and of the last (see `noteTurn`).
     var turnNanosecondsMax: UInt64 = 0
     var lastTurnNanosecondsMax: UInt64 = 0
@@ -298,6 +300,7 @@ final class HeldPublishes {
         limits.slowConsumerPolicy = new.slowConsumerPolicy
         limits.slowConsumerSeconds = new.slowConsumerSeconds
         limits.connectionsPerAddress = new.connectionsPerAddress
+        limits.accepts = new.accepts
         limits.headSeconds = new.headSeconds
         limits.handshakeSeconds = new.handshakeSeconds
         limits.handshakesPerSecond = new.handshakesPerSecond

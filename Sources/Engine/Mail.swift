@@ -82,6 +82,8 @@ final class MailCall: Sendable {
     nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
     /// Connections of the node by address, where they are bounded.
     let addressCounts: AddressCounts
+    /// New connections of the node, where their rate is bounded.
+    let acceptBucket = SharedBucket()
     /// Bytes that all workers have set aside for contexts of permessage-deflate.
     let deflateBytes = Atomic<Int>(0)
     /// Workers that have left, or never came.

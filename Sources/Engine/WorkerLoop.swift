@@ -32,6 +32,9 @@ enum TokenOperation {
     private var isAccepting = false
     /// Whether every listener names its peers.
     private var namesAllPeers = false
+    private var pacer = AcceptPacer()
+    /// What the backend was last told of it.
+    private var allowanceTold = Int.max
     private var mailboxesAreFull = false
     /// Mail that was there when this turn's completions came is still unread.
     private var isBehindOnMail = false
@@ -90,6 +93,7 @@ enum TokenOperation {
         isBehindOnMail = !readMail()
         if core.wantsPeers && !namesAllPeers { nameAllPeers() }
         let hasMoreInput = readCompletions(count)
+        if isAccepting { paceAccepts(now) }
         if !core.handshakes.isEmpty { core.answerHellos() }
         core.mayEndInput(hasMoreInput: hasMoreInput)
         core.settleHomes()
@@ -118,7 +122,11 @@ enum TokenOperation {
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
         let ticks = UInt64(min(next > core.nowTick ? next - core.nowTick : 0, idleTicks))
         let untilNext = ticks * Clock.nanosecondsPerTick
-        return Int64(max(untilNext > core.tickRemainder ? untilNext - core.tickRemainder : 0, 1))
+        var wait = untilNext > core.tickRemainder ? untilNext - core.tickRemainder : 0
+        if pacer.lookAt != 0 {
+            wait = min(wait, pacer.lookAt > core.lastNanoseconds ? pacer.lookAt - core.lastNanoseconds : 0)
+        }
+        return Int64(max(wait, 1))
     }
 
     /// Whether input waits that was put off.
@@ -213,6 +221,9 @@ enum TokenOperation {
             core.counters.acceptFailures += 1
             return
         }
+        if core.limits.accepts.isOn {
+            core.exchange.acceptBucket.take(1, core.limits.accepts, now: core.lastNanoseconds)
+        }
         let isNamed = core.knowsPeers && !traits.isDisjoint(with: [.proxied, .namesPeers])
         let address = isNamed ? backend.peerAddress(handle) : .unknown
         guard let slot = core.accept(handle, traits, from: address) else {
@@ -221,6 +232,20 @@ enum TokenOperation {
             return
         }
         backend.receive(handle, token: token(of: slot))
+    }
+
+    /// Lets as many in as may come (`AcceptPacer`).
+    private mutating func paceAccepts(_ now: UInt64) {
+        let turn = AcceptPacer.Turn(now: now, lastNanoseconds: core.turnNanoseconds, isPressed: core.isPressed)
+        switch pacer.decide(turn, core.limits.accepts, core.exchange.acceptBucket) {
+        case .none: break
+        case .rate: core.counters.acceptsPaced += 1
+        case .lag: core.counters.acceptsLagged += 1
+        }
+        if pacer.allowance != allowanceTold || pacer.allowance != Int.max {
+            allowanceTold = pacer.allowance
+            backend.setAcceptAllowance(pacer.allowance)
+        }
     }
 
     /// A limit that was set while the node runs wants to know who connects.

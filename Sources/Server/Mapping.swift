@@ -147,6 +147,7 @@ extension EngineLimits {
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
         connectionsPerAddress = limits.connectionsPerAddress
+        accepts = BucketRule(perSecond: limits.acceptsPerSecond, burst: limits.acceptsBurst)
         channelsMax = limits.channelsMax
         subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax
         logBytesMax = limits.logBytesMax

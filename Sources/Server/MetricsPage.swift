@@ -242,6 +242,14 @@ final class MetricsPage: Sendable {
             { $0.core.acceptsRefused }
         ),
         (
+            "accepts_paced_total", "counter", "Times accepting rested because of limits.accepts_per_second.",
+            { $0.core.acceptsPaced }
+        ),
+        (
+            "accepts_lagged_total", "counter", "Times accepting rested because the worker lagged.",
+            { $0.core.acceptsLagged }
+        ),
+        (
             "address_refusals_total", "counter", "Connections refused because their address has enough.",
             { $0.core.addressRefusals }
         ),

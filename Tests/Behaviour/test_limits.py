@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import select
 import signal
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from conftest import MANY_OF_EACH, ONE_OF_EACH
-from harness.client import RawSocket, wait_until
+from harness.client import HOST, RawSocket, wait_until
 from harness.node import BASE, Node, Settings, Variant
 
 pytestmark = pytest.mark.variants(ONE_OF_EACH + MANY_OF_EACH)
@@ -159,3 +162,49 @@ def reload(node: Node, times: int) -> None:
     """Sends SIGHUP, and waits until the node says that it has read its configuration."""
     node.process.send_signal(signal.SIGHUP)
     wait_until(lambda: sum(line["event"] == "reloaded" for line in node.log_lines()) >= times, "reloaded")
+
+
+PACED = BASE.with_flags("--limits-accepts-per-second", "40", "--limits-accepts-burst", "10")
+
+
+def connect_soon(node: Node) -> socket.socket:
+    """A connection that the kernel makes, and the node takes when it will."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.connect_ex((HOST, node.port))
+    return connection
+
+
+@pytest.mark.plain
+@pytest.mark.settings(PACED)
+def test_row_1_13_accepts_over_the_rate_wait(node: Node) -> None:
+    """1.13: more connections than the rate allows are all served, later; none is refused, and the node does not spin meanwhile."""
+    before = node.metrics()
+    start, cpu = time.monotonic(), node.cpu_seconds()
+    waiting = [connect_soon(node) for _ in range(150)]
+    for connection in waiting:
+        connection.settimeout(60)
+        wait_until(lambda: select.select([], [connection], [], 0)[1], "the kernel has connected")
+        connection.sendall(b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    for connection in waiting:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+    spent = time.monotonic() - start
+    # 10 at once, then 40 a second; what was being accepted when the tokens ended (16 of each worker) is paid back.
+    assert spent >= (150 - 10 - 64) / 40 - 0.5
+    assert node.cpu_seconds() - cpu < max(0.5 * spent, 1)
+    after = node.metrics()
+    assert after.value("clarion_accepts_refused_total") == before.value("clarion_accepts_refused_total")
+    assert after.value("clarion_accepts_paced_total") > before.value("clarion_accepts_paced_total")
+
+
+@pytest.mark.settings(PACED)
+def test_open_connections_do_not_feel_the_rate(node: Node) -> None:
+    """While new connections wait, those that are there are served at once."""
+    client = node.echo()
+    waiting = [connect_soon(node) for _ in range(100)]
+    for number in range(100):
+        client.text(f"{number}")
+        client.expect(1, f"{number}".encode())
+    for connection in waiting:
+        connection.close()
