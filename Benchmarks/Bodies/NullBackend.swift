@@ -84,6 +84,8 @@ import ClarionLoop
 
     mutating func accept(listener: Int32, token: Token, namesPeers: Bool) { listenerToken = token }
     mutating func peerAddress(_ handle: Handle) -> PeerAddress { .unknown }
+    mutating func nameAllPeers() {}
+    mutating func setAcceptAllowance(_ count: Int) {}
     mutating func stopAccepting() {}
     mutating func receive(_ handle: Handle, token: Token) { tokens[Int(handle)] = token.raw }
     mutating func pauseReceiving(_ handle: Handle) {}

@@ -61,4 +61,6 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case handshakeTimeout
     /// Bytes that are not what TLS would have them be, on an open connection.
     case secureFault
+    /// The address has as many connections as it may have.
+    case addressFull
 }

@@ -75,6 +75,7 @@ extension Core {
         unsafe connection.pointee.flags.insert([.closing, .deaf])
         unsubscribeAll(slot)
         unsafe connection.pointee.phase = .joining
+        uncount(slot)
         timers.cancel(Int(slot))
         giveBlocks(of: slot)
         if !chunkedRequests.isEmpty { chunkedRequests[slot] = nil }

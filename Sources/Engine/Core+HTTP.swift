@@ -205,6 +205,10 @@ extension Core {
         if head.contentLength ?? 0 > 0 || head.isChunked {
             return refuseRequest(slot, status: 400, text: "An upgrade has no body.", reason: .badRequest)
         }
+        if knowsPeers && !countClient(slot, clientAddress(slot, head)) {
+            return refuseRequest(
+                slot, status: 429, text: "Too many connections from this address.", reason: .addressFull)
+        }
         let decision =
             router?.upgrade(head, Session(core: self, slot: slot)) ?? .refuse(status: 404, text: "Not found.")
         switch decision {
@@ -279,7 +283,12 @@ extension Core {
         let bytes = Array(text.utf8)
         unsafe bytes.withUnsafeBufferPointer { buffer in
             let body = unsafe buffer.baseAddress.map { unsafe ByteView(base: $0, count: buffer.count) } ?? ByteView("")
-            let fields: StaticString = status == 426 ? "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n" : ""
+            let fields: StaticString =
+                switch status {
+                case 426: "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+                case 429, 503: "Retry-After: 1\r\n"
+                default: ""
+                }
             respond(slot, status: status, contentType: "text/plain; charset=utf-8", body: body, fields: fields)
         }
     }

@@ -1,4 +1,5 @@
 import ClarionBytes
+import ClarionLoop
 import ClarionTransport
 import ClarionWire
 
@@ -6,11 +7,19 @@ import ClarionWire
 // buffer; only what is cut by its end is copied.
 
 extension Core {
-    /// A new connection. nil when the worker is full: the backend must close the handle.
-    func accept(_ handle: Int32, _ traits: ListenerTraits = []) -> UInt32? {
+    /// A new connection. nil when the worker is full, or its address is: the backend must close the handle.
+    ///
+    /// - Parameter address: whose it is; `.unknown` where nobody asked.
+    func accept(_ handle: Int32, _ traits: ListenerTraits = [], from address: PeerAddress = .unknown) -> UInt32? {
         guard !isStopping, let slot = connections.take() else {
             counters.acceptsRefused += 1
             counters.closed[Int((isStopping ? CloseReason.shutdown : .nodeFull).rawValue)] += 1
+            return nil
+        }
+        if knowsPeers && !countPeer(slot, address) {
+            connections.give(slot)
+            counters.acceptsRefused += 1
+            counters.closed[Int(CloseReason.addressFull.rawValue)] += 1
             return nil
         }
         let connection = unsafe connections[slot]
@@ -30,6 +39,7 @@ extension Core {
         } else {
             setTimer(slot, at: nowTick + seconds(limits.headSeconds))
         }
+        if knowsPeers { begin(slot, at: address, traits) }
         return slot
     }
 

@@ -16,7 +16,7 @@ extension Core {
     }
 
     /// Whether what a peer says of its clients is believed. Who may use a Unix-domain socket is on this machine.
-    private func isTrusted(_ address: PeerAddress) -> Bool {
+    func isTrusted(_ address: PeerAddress) -> Bool {
         if address.kind == .local { return true }
         for range in limits.trustedProxies where range.contains(address) { return true }
         return false
@@ -39,7 +39,10 @@ extension Core {
             terminate(slot, reason: .proxyHeader)
         case .header(let byteCount, let client):
             counters.proxyHeaders += 1
-            if let client { unsafe peers[slot].pointee = client }
+            if let client {
+                unsafe peers[slot].pointee = client
+                if !countClient(slot, client) { return terminate(slot, reason: .addressFull) }
+            }
             var block = unsafe connection.pointee.message
             unsafe connection.pointee.message = Block()
             unsafe connection.pointee.messageCount = 0

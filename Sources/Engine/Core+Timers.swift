@@ -28,6 +28,7 @@ extension Core {
     /// Notes how long the turn took that ends now: the longest is what others had to wait.
     func noteTurn(until nanoseconds: UInt64) {
         let spent = nanoseconds &- lastNanoseconds
+        turnNanoseconds = spent
         if spent > turnNanosecondsMax { turnNanosecondsMax = spent }
     }
 

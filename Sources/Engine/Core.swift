@@ -119,6 +119,10 @@ final class HeldPublishes {
     /// Whose connections they are, by slot; touched only where `knowsPeers`.
     let peers: SideTable<PeerAddress>
     var knowsPeers = false
+    /// What they are counted by, by slot; `.none` for those that are not. Touched only where `knowsPeers`.
+    let countedAddresses: SideTable<AddressKey>
+    /// Is told whom the bound on connections of an address has turned away.
+    var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
 
     /// TLS: where sessions work, what connections have of it, what new ones begin with, and who waits for that.
     var securePort = SecurePort()
@@ -137,6 +141,8 @@ final class HeldPublishes {
     var tickRemainder: UInt64 = 0
     /// When all lagging logs were last looked at.
     var lastReleaseTick: UInt32 = 0
+    /// What the last turn took.
+    var turnNanoseconds: UInt64 = 0
     /// The longest turn of this window and of the last (see `noteTurn`).
     var turnNanosecondsMax: UInt64 = 0
     var lastTurnNanosecondsMax: UInt64 = 0
@@ -171,6 +177,7 @@ final class HeldPublishes {
         connections = Slab(capacity: limits.connectionsMax, pristine: Connection())
         secureLinks = SideTable(capacity: limits.connectionsMax)
         peers = SideTable(capacity: limits.connectionsMax)
+        countedAddresses = SideTable(capacity: limits.connectionsMax)
         handshakeTokens = limits.handshakesPerSecond * Int(Clock.ticksPerSecond)
         subscriptions = Slab(
             capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26),
@@ -298,6 +305,8 @@ final class HeldPublishes {
         limits.outboxBytesMax = new.outboxBytesMax
         limits.slowConsumerPolicy = new.slowConsumerPolicy
         limits.slowConsumerSeconds = new.slowConsumerSeconds
+        limits.connectionsPerAddress = new.connectionsPerAddress
+        limits.accepts = new.accepts
         limits.headSeconds = new.headSeconds
         limits.handshakeSeconds = new.handshakeSeconds
         limits.handshakesPerSecond = new.handshakesPerSecond

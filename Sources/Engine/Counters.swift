@@ -45,6 +45,11 @@ public struct CoreCounters: Sendable {
     /// Odd events: see `docs/LIMITS.md` for what each means.
     public var acceptFailures: UInt64 = 0
     public var acceptsRefused: UInt64 = 0
+    /// Times that accepting rested because the node's rate was reached, and because the worker lagged.
+    public var acceptsPaced: UInt64 = 0
+    public var acceptsLagged: UInt64 = 0
+    /// Connections refused because their address has as many as it may have.
+    public var addressRefusals: UInt64 = 0
     public var readersBlocked: UInt64 = 0
     public var inputDeferred: UInt64 = 0
     public var publishersHeld: UInt64 = 0

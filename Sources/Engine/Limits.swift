@@ -24,6 +24,10 @@ public struct EngineLimits: Sendable {
     public var handshakeSeconds = 5
     /// TLS handshakes that one worker begins in a second.
     public var handshakesPerSecond = 500
+    /// New connections of the whole node in a second; over it they wait in the kernel's queue.
+    public var accepts = BucketRule(perSecond: 0, burst: 1)
+    /// Connections that one address may have on the whole node; 0: no bound.
+    public var connectionsPerAddress = 0
     /// Whose PROXY headers and X-Forwarded-For fields are believed.
     public var trustedProxies: [AddressRange] = []
     /// An HTTP connection between requests.

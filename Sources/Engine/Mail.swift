@@ -80,6 +80,10 @@ final class MailCall: Sendable {
     nonisolated(unsafe) private let mailboxes: UnsafeMutablePointer<Mailbox>
     /// The eventfd of each worker, -1 until it runs.
     nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
+    /// Connections of the node by address, where they are bounded.
+    let addressCounts: AddressCounts
+    /// New connections of the node, where their rate is bounded.
+    let acceptBucket = SharedBucket()
     /// Bytes that all workers have set aside for contexts of permessage-deflate.
     let deflateBytes = Atomic<Int>(0)
     /// Workers that have left, or never came.
@@ -90,6 +94,7 @@ final class MailCall: Sendable {
     init(workerCount: Int, hash: SipHash, socketKey: SipHash) {
         self.workerCount = workerCount
         self.hash = hash
+        addressCounts = AddressCounts(hash: hash)
         self.socketKey = socketKey
         unsafe mailboxes = UnsafeMutablePointer.allocate(capacity: workerCount)
         unsafe wakeDescriptors = UnsafeMutablePointer.allocate(capacity: workerCount)

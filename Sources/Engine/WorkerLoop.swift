@@ -17,7 +17,7 @@ enum TokenOperation {
 @safe struct WorkerLoop<B: Backend & ~Copyable>: ~Copyable {
     var backend: B
     let core: Core
-    let listeners: [WorkerListener]
+    private(set) var listeners: [WorkerListener]
 
     /// Points to `TurnLimits.completionsMax` completions; owned.
     private let completions: UnsafeMutablePointer<Completion>
@@ -30,6 +30,11 @@ enum TokenOperation {
 
     var flush: FlushState
     private var isAccepting = false
+    /// Whether every listener names its peers.
+    private var namesAllPeers = false
+    private var pacer = AcceptPacer()
+    /// What the backend was last told of it.
+    private var allowanceTold = Int.max
     private var mailboxesAreFull = false
     /// Mail that was there when this turn's completions came is still unread.
     private var isBehindOnMail = false
@@ -61,10 +66,12 @@ enum TokenOperation {
     mutating func start() {
         for (index, listener) in listeners.enumerated() {
             let token = Token(operation: TokenOperation.listener, generation: 1, slot: UInt32(index))
-            let namesPeers = !listener.traits.isDisjoint(with: [.proxied, .namesPeers])
+            if core.wantsPeers { listeners[index].traits.insert(.namesPeers) }
+            let namesPeers = !listeners[index].traits.isDisjoint(with: [.proxied, .namesPeers])
             if namesPeers { core.knowsPeers = true }
             backend.accept(listener: listener.descriptor, token: token, namesPeers: namesPeers)
         }
+        namesAllPeers = core.wantsPeers
         isAccepting = true
         core.exchange.setWakeDescriptor(backend.wakeDescriptor, of: core.workerIndex)
     }
@@ -84,7 +91,9 @@ enum TokenOperation {
         // Mail first: what a peer sends because it heard of an earlier message must not overtake that message, which
         // was in the mailbox before these completions came.
         isBehindOnMail = !readMail()
+        if core.wantsPeers && !namesAllPeers { nameAllPeers() }
         let hasMoreInput = readCompletions(count)
+        if isAccepting { paceAccepts(now) }
         if !core.handshakes.isEmpty { core.answerHellos() }
         core.mayEndInput(hasMoreInput: hasMoreInput)
         core.settleHomes()
@@ -113,7 +122,11 @@ enum TokenOperation {
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
         let ticks = UInt64(min(next > core.nowTick ? next - core.nowTick : 0, idleTicks))
         let untilNext = ticks * Clock.nanosecondsPerTick
-        return Int64(max(untilNext > core.tickRemainder ? untilNext - core.tickRemainder : 0, 1))
+        var wait = untilNext > core.tickRemainder ? untilNext - core.tickRemainder : 0
+        if pacer.lookAt != 0 {
+            wait = min(wait, pacer.lookAt > core.lastNanoseconds ? pacer.lookAt - core.lastNanoseconds : 0)
+        }
+        return Int64(max(wait, 1))
     }
 
     /// Whether input waits that was put off.
@@ -208,16 +221,39 @@ enum TokenOperation {
             core.counters.acceptFailures += 1
             return
         }
-        guard let slot = core.accept(handle, traits) else {
+        if core.limits.accepts.isOn {
+            core.exchange.acceptBucket.take(1, core.limits.accepts, now: core.lastNanoseconds)
+        }
+        let isNamed = core.knowsPeers && !traits.isDisjoint(with: [.proxied, .namesPeers])
+        let address = isNamed ? backend.peerAddress(handle) : .unknown
+        guard let slot = core.accept(handle, traits, from: address) else {
             let token = Token(operation: TokenOperation.refused, generation: 0, slot: 0)
             backend.close(handle, token: token, reset: true)
             return
         }
-        if core.knowsPeers {
-            let isNamed = !traits.isDisjoint(with: [.proxied, .namesPeers])
-            core.begin(slot, at: isNamed ? backend.peerAddress(handle) : .unknown, traits)
-        }
         backend.receive(handle, token: token(of: slot))
+    }
+
+    /// Lets as many in as may come (`AcceptPacer`).
+    private mutating func paceAccepts(_ now: UInt64) {
+        let turn = AcceptPacer.Turn(now: now, lastNanoseconds: core.turnNanoseconds, isPressed: core.isPressed)
+        switch pacer.decide(turn, core.limits.accepts, core.exchange.acceptBucket) {
+        case .none: break
+        case .rate: core.counters.acceptsPaced += 1
+        case .lag: core.counters.acceptsLagged += 1
+        }
+        if pacer.allowance != allowanceTold || pacer.allowance != Int.max {
+            allowanceTold = pacer.allowance
+            backend.setAcceptAllowance(pacer.allowance)
+        }
+    }
+
+    /// A limit that was set while the node runs wants to know who connects.
+    private mutating func nameAllPeers() {
+        namesAllPeers = true
+        core.knowsPeers = true
+        for index in listeners.indices { listeners[index].traits.insert(.namesPeers) }
+        backend.nameAllPeers()
     }
 
     private func token(of slot: UInt32) -> Token {

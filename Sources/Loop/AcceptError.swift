@@ -4,7 +4,7 @@ import Glibc
 
 /// What to do after an accept that failed.
 enum AcceptFailure {
-    /// The connection died in the queue, or the network had a word: take the next one.
+    /// The connection died in the queue, the network had a word, or we cancelled: take the next one.
     case ignore
     /// The process, the system or the table is full: rest, then go on.
     case rest
@@ -13,7 +13,7 @@ enum AcceptFailure {
     init(result: Int32) {
         switch -result {
         case ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH, ENONET, ENOPROTOOPT,
-            EOPNOTSUPP, ETIMEDOUT, EINTR:
+            EOPNOTSUPP, ETIMEDOUT, EINTR, ECANCELED:
             self = .ignore
         default:
             self = .rest

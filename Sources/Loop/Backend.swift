@@ -109,6 +109,13 @@ public protocol Backend: ~Copyable {
     /// Whose connection it is. Asked when `.accepted` is told, for listeners that name peers; `.unknown` for others,
     /// and when the peer has gone already.
     mutating func peerAddress(_ handle: Handle) -> PeerAddress
+    /// From now on every listener names its peers, as if `accept` had been told so. Connections that are being accepted
+    /// at this moment may still be `.unknown`.
+    mutating func nameAllPeers()
+    /// How many connections each listener may still bring before it rests: 0 lets accepting rest, `Int.max` (as it is
+    /// at first) has no bound. Connections wait in the kernel's queue meanwhile. A few that are being accepted at this
+    /// moment may come beyond it.
+    mutating func setAcceptAllowance(_ count: Int)
     /// No `.accepted` comes any more once the next `turn` has returned; connections that arrive meanwhile stay in the
     /// listener's queue or are closed. The caller may close its descriptor after that turn.
     mutating func stopAccepting()

@@ -146,6 +146,8 @@ extension EngineLimits {
         let limits = settings.limits
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
+        connectionsPerAddress = limits.connectionsPerAddress
+        accepts = BucketRule(perSecond: limits.acceptsPerSecond, burst: limits.acceptsBurst)
         channelsMax = limits.channelsMax
         subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax
         logBytesMax = limits.logBytesMax

@@ -256,6 +256,18 @@ final class MetricsPage: Sendable {
             "accepts_refused_total", "counter", "Connections refused because the worker is full or stops.",
             { $0.core.acceptsRefused }
         ),
+        (
+            "accepts_paced_total", "counter", "Times accepting rested because of limits.accepts_per_second.",
+            { $0.core.acceptsPaced }
+        ),
+        (
+            "accepts_lagged_total", "counter", "Times accepting rested because the worker lagged.",
+            { $0.core.acceptsLagged }
+        ),
+        (
+            "address_refusals_total", "counter", "Connections refused because their address has enough.",
+            { $0.core.addressRefusals }
+        ),
         ("readers_blocked_total", "counter", "Times a socket was found full.", { $0.core.readersBlocked }),
         (
             "input_deferred_total", "counter", "Reads put off because earlier messages had to leave first.",

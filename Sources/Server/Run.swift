@@ -71,6 +71,11 @@ public func runNode(
         }
     }
     nodeConfiguration.secureContext = secureContext
+    nodeConfiguration.onAddressFull = { address, max in
+        log.sampled(
+            .warning, reason: "addressFull", "connection refused",
+            ["address": .text("\(address)"), "connections_max": LogValue(max)])
+    }
     let node = Node(nodeConfiguration)
     do throws(LoopError) {
         try node.start()

@@ -3,6 +3,11 @@
 public struct Limits: Sendable, Equatable {
     /// Connections of one worker.
     public var connectionsMax = 16_384
+    /// Connections of one address on the whole node; 0: no bound.
+    public var connectionsPerAddress = 0
+    /// New connections of the whole node in a second, 0: no bound; and how many may come at once.
+    public var acceptsPerSecond = 0
+    public var acceptsBurst = 500
     /// Channels that one worker knows.
     public var channelsMax = 1 << 20
     /// Subscriptions of one connection.

@@ -1,6 +1,6 @@
 extension SettingTable {
     /// The bounds, as settings of the node. docs/LIMITS.md is this table.
-    public static let limits: [SettingRow<Settings>] = memoryLimits + timeLimits
+    public static let limits: [SettingRow<Settings>] = memoryLimits + rateLimits + timeLimits
 
     private static let memoryLimits: [SettingRow<Settings>] = [
         SettingRow(

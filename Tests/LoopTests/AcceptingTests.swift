@@ -129,6 +129,52 @@ struct AcceptingTests {
         _ = (peers, late)
     }
 
+    /// A listener brings as many connections as it may, keeps the others waiting, and brings them later.
+    @Test(arguments: backends)
+    func keepsToItsAllowance(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice)
+        let listener = TestListener()
+        loop.accept(listener)
+        let first = Peer(port: listener.port)
+        #expect(loop.run { loop.connections.count == 1 })
+        loop.setAcceptAllowance(0)
+        _ = loop.turnOnce(waitNanoseconds: 0)
+        let peers = (0..<40).map { _ in Peer(port: listener.port) }
+        _ = loop.run(seconds: 0.05) { false }
+        // What was being accepted at that moment may still have come.
+        #expect(loop.connections.count <= 2)
+        var had = loop.connections.count
+        for count in [1, 3, 17] {
+            loop.setAcceptAllowance(count)
+            #expect(loop.run { loop.connections.count == had + count })
+            _ = loop.run(seconds: 0.05) { false }
+            #expect(loop.connections.count == had + count)
+            had += count
+        }
+        loop.setAcceptAllowance(Int.max)
+        #expect(loop.run { loop.connections.count == 41 })
+        let late = Peer(port: listener.port)
+        #expect(loop.run { loop.connections.count == 42 })
+        _ = (first, peers, late)
+    }
+
+    /// Addresses that are wanted only later are told then.
+    @Test(arguments: backends)
+    func namesPeersFromNowOn(_ choice: BackendChoice) throws {
+        let loop = try LoopDriver.make(choice)
+        let listener = TestListener()
+        loop.accept(listener)
+        let before = (0..<3).map { _ in Peer(port: listener.port) }
+        #expect(loop.run { loop.connections.count == 3 })
+        loop.nameAllPeers()
+        _ = loop.run(seconds: 0.05) { false }
+        let peers = (0..<40).map { _ in Peer(port: listener.port) }
+        #expect(loop.run { loop.connections.count == 43 })
+        for number in 3..<43 { #expect(loop.peerAddress(number).description == "127.0.0.1") }
+        loop.stopAccepting()
+        _ = (before, peers)
+    }
+
     /// A node on io_uring holds more connections than the process may have descriptors.
     @Test
     func ringTakesNoDescriptors() async {

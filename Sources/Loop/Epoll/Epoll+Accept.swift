@@ -9,7 +9,7 @@ extension Epoll {
         precondition(listenerCount < EpollLimits.listenersMax)
         unsafe listeners.base[listenerCount] = EpollListener(descriptor: listener, token: token.raw, resumeAt: 0)
         listenerCount += 1
-        watchListener(listenerCount - 1)
+        if acceptAllowance > 0 { watchListener(listenerCount - 1) }
     }
 
     public mutating func peerAddress(_ handle: Handle) -> PeerAddress {
@@ -17,11 +17,21 @@ extension Epoll {
         return SystemCall.peerAddress(handle)
     }
 
-    public mutating func stopAccepting() {
+    /// Whoever has a descriptor can be asked at any time.
+    public mutating func nameAllPeers() {}
+
+    public mutating func setAcceptAllowance(_ count: Int) {
+        let wasResting = acceptAllowance == 0
+        acceptAllowance = count
+        if wasResting == (count == 0) { return }
         for index in 0..<listenerCount where unsafe listeners.base[index].resumeAt == 0 {
-            counters.systemCalls += 1
-            _ = unsafe SystemCall.epollControl(
-                epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
+            if count == 0 { unwatchListener(index) } else { watchListener(index) }
+        }
+    }
+
+    public mutating func stopAccepting() {
+        if acceptAllowance > 0 {
+            for index in 0..<listenerCount where unsafe listeners.base[index].resumeAt == 0 { unwatchListener(index) }
         }
         listenerCount = 0
         restingListenerCount = 0
@@ -31,7 +41,7 @@ extension Epoll {
         // An event of before `stopAccepting`, or of before the rest.
         guard index < listenerCount, unsafe listeners.base[index].resumeAt == 0 else { return }
         let listener = unsafe listeners.base[index]
-        var rest = EpollLimits.acceptsPerTurnMax
+        var rest = min(EpollLimits.acceptsPerTurnMax, acceptAllowance)
         while rest > 0 && !sink.isFull {
             rest -= 1
             counters.systemCalls += 1
@@ -43,6 +53,7 @@ extension Epoll {
             }
             if result >= 0 {
                 admit(result)
+                if acceptAllowance != Int.max { setAcceptAllowance(max(acceptAllowance - 1, 0)) }
                 unsafe sink.put(Completion(token: Token(raw: listener.token), kind: .accepted, result: result))
             } else if case .rest = AcceptFailure(result: result) {
                 if result == -EMFILE { refuseOne(listener.descriptor) }
@@ -71,9 +82,7 @@ extension Epoll {
 
     private mutating func restListener(_ index: Int) {
         counters.acceptPaused += 1
-        counters.systemCalls += 1
-        _ = unsafe SystemCall.epollControl(
-            epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
+        if acceptAllowance > 0 { unwatchListener(index) }
         unsafe listeners.base[index].resumeAt =
             SystemCall.monotonicNanoseconds() &+ BackendLimits.acceptPauseNanoseconds
         restingListenerCount += 1
@@ -87,8 +96,14 @@ extension Epoll {
             restingListenerCount -= 1
             unsafe listeners.base[index].resumeAt = 0
             if spareDescriptor < 0 { spareDescriptor = SystemCall.spareDescriptor() }
-            watchListener(index)
+            if acceptAllowance > 0 { watchListener(index) }
         }
+    }
+
+    private mutating func unwatchListener(_ index: Int) {
+        counters.systemCalls += 1
+        _ = unsafe SystemCall.epollControl(
+            epoll.number, EPOLL_CTL_DEL, listeners.base[index].descriptor, events: 0, data: 0)
     }
 
     private mutating func watchListener(_ index: Int) {

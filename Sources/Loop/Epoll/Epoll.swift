@@ -26,6 +26,8 @@ import Glibc
     let listeners: ReservedMemory<EpollListener>
     var listenerCount = 0
     var restingListenerCount = 0
+    /// Connections that a listener may still bring; at 0 none is watched.
+    var acceptAllowance = Int.max
     /// Held to be given up for one accept when the process has no descriptor left; -1 when it could not be had back.
     var spareDescriptor: Int32
     var pool: ReceivePool

@@ -17,9 +17,13 @@ struct UringListener: BitwiseCopyable {
     /// Whether the place is used.
     var isOpen: Bool
     /// Addresses are wanted: not one standing accept, but several that each bring one connection, with room of their
-    /// own for its address. A bit for each that is in flight.
+    /// own for its address. So it is too while the number of connections is bounded.
     var namesPeers: Bool
-    var armedPlaces: UInt16
+    /// A bit for each accept of one connection that is in flight.
+    var armedPlaces: UInt16 = 0
+    /// A standing accept is in flight, and whether it was told to end.
+    var isStanding = false
+    var isStandingCancelled = false
 }
 
 /// Room for the address of one connection to come. The kernel writes it before it tells of the accept.
@@ -38,8 +42,33 @@ extension Uring {
         let generation = unsafe listeners.base[index].generation
         unsafe listeners.base[index] = UringListener(
             descriptor: listener, generation: generation, token: token.raw, resumeAt: 0, isOpen: true,
-            namesPeers: namesPeers, armedPlaces: 0)
+            namesPeers: namesPeers)
         armAccept(index)
+    }
+
+    public mutating func nameAllPeers() {
+        for index in 0..<UringLimits.listenersMax where unsafe listeners.base[index].isOpen {
+            unsafe listeners.base[index].namesPeers = true
+            cancelStanding(index)
+            if unsafe listeners.base[index].resumeAt == 0 { armAccept(index) }
+        }
+    }
+
+    public mutating func setAcceptAllowance(_ count: Int) {
+        if count == acceptAllowance { return }
+        acceptAllowance = count
+        for index in 0..<UringLimits.listenersMax where unsafe listeners.base[index].isOpen {
+            if count != Int.max { cancelStanding(index) }
+            if unsafe listeners.base[index].resumeAt == 0 { armAccept(index) }
+        }
+    }
+
+    /// A standing accept ends; what it still brings is taken.
+    private mutating func cancelStanding(_ index: Int) {
+        guard unsafe listeners.base[index].isStanding && !listeners.base[index].isStandingCancelled else { return }
+        unsafe listeners.base[index].isStandingCancelled = true
+        unsafe curing_prep_cancel(
+            nextEntry(), acceptName(index, UringLimits.standingPlace), Token(uring: .silent).raw)
     }
 
     public mutating func peerAddress(_ handle: Handle) -> PeerAddress {
@@ -49,15 +78,14 @@ extension Uring {
 
     public mutating func stopAccepting() {
         for index in 0..<UringLimits.listenersMax where unsafe listeners.base[index].isOpen {
-            if unsafe listeners.base[index].namesPeers {
-                for place in 0..<UringLimits.acceptPlaces
-                where unsafe listeners.base[index].armedPlaces & (1 << UInt16(place)) != 0 {
-                    unsafe curing_prep_cancel(nextEntry(), acceptName(index, place), Token(uring: .silent).raw)
-                }
-                unsafe listeners.base[index].armedPlaces = 0
-            } else if unsafe listeners.base[index].resumeAt == 0 {
-                unsafe curing_prep_cancel(nextEntry(), acceptName(index), Token(uring: .silent).raw)
+            for place in 0..<UringLimits.acceptPlaces
+            where unsafe listeners.base[index].armedPlaces & (1 << UInt16(place)) != 0 {
+                unsafe curing_prep_cancel(nextEntry(), acceptName(index, place), Token(uring: .silent).raw)
             }
+            unsafe listeners.base[index].armedPlaces = 0
+            cancelStanding(index)
+            unsafe listeners.base[index].isStanding = false
+            unsafe listeners.base[index].isStandingCancelled = false
             unsafe listeners.base[index].isOpen = false
             unsafe listeners.base[index].resumeAt = 0
             unsafe listeners.base[index].generation =
@@ -67,18 +95,24 @@ extension Uring {
     }
 
     private mutating func armAccept(_ index: Int) {
-        if unsafe listeners.base[index].namesPeers {
-            for place in 0..<UringLimits.acceptPlaces { armPlace(index, place) }
-            return
+        let listener = unsafe listeners.base[index]
+        if listener.namesPeers || acceptAllowance != Int.max {
+            var rest = min(acceptAllowance, UringLimits.acceptPlaces) - listener.armedPlaces.nonzeroBitCount
+            for place in 0..<UringLimits.acceptPlaces
+            where rest > 0 && listener.armedPlaces & (1 << UInt16(place)) == 0 {
+                armPlace(index, place)
+                rest -= 1
+            }
+        } else if !listener.isStanding {
+            unsafe listeners.base[index].isStanding = true
+            unsafe curing_prep_accept(
+                nextEntry(), listener.descriptor, acceptName(index, UringLimits.standingPlace))
         }
-        unsafe curing_prep_accept(nextEntry(), listeners.base[index].descriptor, acceptName(index))
     }
 
     /// Asks for one connection with its address.
     private mutating func armPlace(_ index: Int, _ place: Int) {
-        let bit = UInt16(1) << UInt16(place)
-        if unsafe listeners.base[index].armedPlaces & bit != 0 { return }
-        unsafe listeners.base[index].armedPlaces |= bit
+        unsafe listeners.base[index].armedPlaces |= 1 << UInt16(place)
         let room = unsafe acceptPlaces.base + (index * UringLimits.acceptPlaces + place)
         unsafe room.pointee.length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         unsafe curing_prep_accept_one(
@@ -86,7 +120,7 @@ extension Uring {
             acceptName(index, place))
     }
 
-    private func acceptName(_ index: Int, _ place: Int = 0) -> UInt64 {
+    private func acceptName(_ index: Int, _ place: Int) -> UInt64 {
         unsafe Token(
             uring: .accept, generation: listeners.base[index].generation, slot: UInt32(place << 8 | index)
         ).raw
@@ -105,7 +139,7 @@ extension Uring {
     mutating func accepted(_ completion: RingCompletion, _ name: Token, _ sink: inout CompletionSink) -> Bool {
         let index = Int(name.slot & 0xFF)
         let place = Int(name.slot >> 8)
-        precondition(index < UringLimits.listenersMax && place < UringLimits.acceptPlaces)
+        precondition(index < UringLimits.listenersMax && place <= UringLimits.standingPlace)
         let listener = unsafe listeners.base[index]
         let result = completion.result
         guard listener.isOpen, listener.generation == name.generation else {
@@ -122,22 +156,34 @@ extension Uring {
                 return false
             }
             handles.admit(result)
-            if listener.namesPeers { noteAddress(index, place, result) }
+            if acceptAllowance != Int.max { acceptAllowance = max(acceptAllowance - 1, 0) }
+            if place < UringLimits.acceptPlaces {
+                noteAddress(index, place, result)
+            } else if listener.namesPeers {
+                unsafe addresses.base[Int(result)] = .unknown
+            }
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
         } else if case .rest = AcceptFailure(result: result) {
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
-            if listener.namesPeers { unsafe listeners.base[index].armedPlaces &= ~(1 << UInt16(place)) }
+            noteEnded(index, place, completion)
             if !completion.hasMore && listener.resumeAt == 0 { rest(index) }
             return true
         }
-        if listener.namesPeers {
-            unsafe listeners.base[index].armedPlaces &= ~(1 << UInt16(place))
-            if listener.resumeAt == 0 { armPlace(index, place) }
-        } else if !completion.hasMore {
-            counters.rearmed += 1
-            armAccept(index)
-        }
+        noteEnded(index, place, completion)
+        if !completion.hasMore && listener.resumeAt == 0 { armAccept(index) }
         return true
+    }
+
+    /// An accept that tells no more is not in flight any more.
+    private mutating func noteEnded(_ index: Int, _ place: Int, _ completion: RingCompletion) {
+        if completion.hasMore { return }
+        if place < UringLimits.acceptPlaces {
+            unsafe listeners.base[index].armedPlaces &= ~(1 << UInt16(place))
+        } else {
+            if unsafe !listeners.base[index].isStandingCancelled { counters.rearmed += 1 }
+            unsafe listeners.base[index].isStanding = false
+            unsafe listeners.base[index].isStandingCancelled = false
+        }
     }
 
     private mutating func rest(_ index: Int) {

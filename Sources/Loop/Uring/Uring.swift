@@ -25,6 +25,8 @@ public struct Uring: ~Copyable, Backend {
     var stash: CompletionStash
     let listeners: ReservedMemory<UringListener>
     var restingListenerCount = 0
+    /// Connections that a listener may still bring.
+    var acceptAllowance = Int.max
     /// Where the kernel writes addresses of connections to come: `UringLimits.acceptPlaces` for each listener.
     let acceptPlaces: ReservedMemory<AcceptPlace>
     /// Whose connection a handle is, for listeners that name peers. Touched only there.
@@ -292,8 +294,10 @@ enum UringLimits {
     /// Least entries of the completion ring: 16 bytes each. The kernel sizes its table of what can be cancelled by it.
     static let completionsMin = 8192
     static let listenersMax = 8
-    /// Accepts in flight of a listener that names peers; at most 16, the bits of a word.
+    /// Accepts in flight of a listener that brings connections one by one; at most 16, the bits of a word.
     static let acceptPlaces = 16
+    /// The place of a standing accept, which needs no room.
+    static let standingPlace = acceptPlaces
     /// Most bytes offered in one send.
     static let sendBytesMax = 1 << 30
 }

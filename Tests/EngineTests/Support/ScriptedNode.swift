@@ -191,6 +191,8 @@ final class ScriptedNode {
             }
         }
         let contextBytes = exchange.deflateBytes.load(ordering: .relaxed)
+        let addressCount = exchange.addressCounts.addressCount
+        if addressCount != 0 { found.append("\(addressCount) addresses are counted") }
         if contextBytes != 0 { found.append("\(contextBytes) bytes of contexts") }
         for worker in workers {
             if worker.handler.openCount != 0 { found.append("\(worker.handler.openCount) sessions without closed()") }

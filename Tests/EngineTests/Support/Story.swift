@@ -51,6 +51,8 @@ final class Story {
         plan.limits.slowConsumerPolicy = kind.policy
         plan.limits.mailBatchesMax = [2, 16, 256][random.below(3)]
         plan.limits.connectionsMax = kind.clientsMax + 2
+        // Counted, and never too many.
+        plan.limits.connectionsPerAddress = seed % 2 == 0 ? 1000 : 0
         if kind.isSlow {
             plan.odds.refusedSend = 0
             plan.limits.logBytesMax = 8192

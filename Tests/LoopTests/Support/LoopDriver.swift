@@ -39,6 +39,9 @@ class LoopDriver {
     }
 
     func accept(_ listener: TestListener) { fatalError() }
+    func setAcceptAllowance(_ count: Int) { fatalError() }
+    func nameAllPeers() { fatalError() }
+    func peerAddress(_ number: Int) -> PeerAddress { fatalError() }
     func stopAccepting() { fatalError() }
     func receive(_ number: Int) { fatalError() }
     func pause(_ number: Int) { fatalError() }
@@ -130,6 +133,9 @@ final class BackendBox<Kernel: Backend & ~Copyable>: LoopDriver {
     override func accept(_ listener: TestListener) {
         backend.accept(listener: listener.descriptor, token: LoopDriver.listenerToken, namesPeers: listener.namesPeers)
     }
+    override func setAcceptAllowance(_ count: Int) { backend.setAcceptAllowance(count) }
+    override func peerAddress(_ number: Int) -> PeerAddress { backend.peerAddress(connections[number].handle) }
+    override func nameAllPeers() { backend.nameAllPeers() }
     override func stopAccepting() { backend.stopAccepting() }
     override func receive(_ number: Int) {
         backend.receive(connections[number].handle, token: LoopDriver.token(number))

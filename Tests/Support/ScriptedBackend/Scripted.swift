@@ -35,6 +35,8 @@ public struct Scripted: ~Copyable, Backend {
         if kernel.listener != nil { kernel.violate("a second listener") }
         kernel.listener = token
     }
+    public mutating func nameAllPeers() {}
+    public mutating func setAcceptAllowance(_ count: Int) { kernel.acceptAllowance = count }
     public mutating func stopAccepting() { kernel.listener = nil }
 
     public mutating func receive(_ handle: Handle, token: Token) { kernel.receive(handle, token) }

@@ -146,7 +146,7 @@ extension ScriptedKernel {
     }
 
     private func acceptNext() -> Completion? {
-        guard let token = listener, acceptPauseTurns == 0, !backlog.isEmpty else { return nil }
+        guard let token = listener, acceptPauseTurns == 0, acceptAllowance > 0, !backlog.isEmpty else { return nil }
         if random.happens(odds.acceptFailure) {
             let errors = [EMFILE, ENFILE, ENOBUFS, ENOMEM]
             counters.acceptPaused += 1
@@ -155,6 +155,7 @@ extension ScriptedKernel {
         }
         guard openCount < options.connectionsMax else { return nil }
         let peer = backlog.removeFirst()
+        if acceptAllowance != Int.max { acceptAllowance -= 1 }
         peer.isAccepted = true
         let handle = freeHandles.popLast() ?? Handle(open.count)
         if Int(handle) == open.count { open.append(nil) }

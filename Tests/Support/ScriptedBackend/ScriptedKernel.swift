@@ -31,6 +31,8 @@ public final class ScriptedKernel: @unchecked Sendable {
     var listener: Token?
     /// Turns for which accepting rests.
     var acceptPauseTurns = 0
+    /// Connections that may still be accepted.
+    public internal(set) var acceptAllowance = Int.max
     var options = BackendOptions(connectionsMax: 1)
     var buffers = ScriptedBuffers(count: 1, byteCount: 1)
     var sends: [QueuedSend] = []

@@ -1,0 +1,210 @@
+"""Bounds on how many connections come and how much they send (hardening rows 1.13, 4.10, 4.11)."""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import MANY_OF_EACH, ONE_OF_EACH
+from harness.client import HOST, RawSocket, wait_until
+from harness.node import BASE, Node, Settings, Variant
+
+pytestmark = pytest.mark.variants(ONE_OF_EACH + MANY_OF_EACH)
+FLOOD, OTHER = "127.0.0.9", "127.0.0.10"
+PER_ADDRESS = BASE.with_flags("--limits-connections-per-address", "20")
+PER_CLIENT = PER_ADDRESS.with_flags("--trusted-proxies", "127.0.0.8/30")
+
+
+def is_open(connection: RawSocket) -> bool:
+    """Whether the node answers on a connection."""
+    try:
+        connection.send(b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n")
+        return connection.read_response().status == 200
+    except (OSError, EOFError):
+        return False
+
+
+def flood(node: Node, count: int, source: str = FLOOD) -> list[RawSocket]:
+    """Connections of one address that were not refused."""
+    opened = []
+    for _ in range(count):
+        try:
+            opened.append(node.raw(source=source))
+        except OSError:
+            continue  # reset before connect() had returned
+    return [connection for connection in opened if is_open(connection)]
+
+
+@pytest.mark.settings(PER_ADDRESS)
+def test_row_1_13_connections_of_one_address(node: Node) -> None:
+    """1.13: a flood from one address holds as many connections as it may; another address connects normally. It is so again after
+    the connections have ended in every way."""
+    before = node.metrics()
+    for ending in ("reset", "close", "close_frames", "bad_requests"):
+        mine = wait_until(lambda: full_flood(node), f"all places are free, before {ending}")
+        for _ in range(3):
+            with node.echo(source=OTHER) as client:
+                assert client.is_alive()
+        for connection in mine:
+            if ending == "reset":
+                connection.reset()
+            elif ending == "bad_requests":
+                connection.send_if_open(b"nonsense\r\n\r\n")
+                connection.read_rest()
+                connection.close()
+            else:
+                connection.close()
+        if ending == "close_frames":
+            for client in wait_until(lambda: sockets(node, 20), "20 WebSockets"):
+                client.say_goodbye()
+    after = node.metrics()
+    refused = after.closes("addressFull") - before.closes("addressFull")
+    assert refused >= 4 * 40
+    assert after.value("clarion_address_refusals_total") - before.value("clarion_address_refusals_total") == refused
+
+
+def sockets(node: Node, count: int) -> list | None:
+    """So many WebSockets of the flooding address; None when that many cannot be had."""
+    clients = []
+    try:
+        for _ in range(count):
+            clients.append(node.echo(source=FLOOD))
+        return clients
+    except (OSError, EOFError, AssertionError):
+        for client in clients:
+            client.close()
+        return None
+
+
+def full_flood(node: Node) -> list[RawSocket] | None:
+    """More connections than the address may have, and of these as many as it may. None when earlier ones still count."""
+    mine = flood(node, 60)
+    assert len(mine) <= 20
+    if len(mine) == 20:
+        return mine
+    for connection in mine:
+        connection.reset()
+    return None
+
+
+@pytest.mark.settings(PER_CLIENT.with_flags("--proxy-protocol"))
+def test_row_1_13_clients_of_a_balancer(node: Node) -> None:
+    """1.13: behind a balancer it is the client in the PROXY header that counts, not the balancer."""
+    kept = []
+
+    def client(number: int) -> bool:
+        connection = node.raw(source=FLOOD)
+        kept.append(connection)
+        connection.send_if_open(b"PROXY TCP4 198.51.100.%d 192.0.2.1 5000 80\r\n" % number)
+        return is_open(connection)
+
+    assert sum(client(1) for _ in range(30)) == 20
+    assert sum(client(2) for _ in range(30)) == 20
+    assert all(is_open(node.raw(source=OTHER)) is False for _ in range(2))  # a balancer without its header
+    assert all(is_open(node.raw()) for _ in range(5))  # a stranger without a header is himself
+    assert len(kept) == 60
+
+
+@pytest.mark.settings(PER_CLIENT)
+def test_row_1_13_clients_in_fields(node: Node) -> None:
+    """1.13: the client that a trusted balancer names in X-Forwarded-For counts when it upgrades."""
+    kept = []
+
+    def upgrade(number: int) -> int:
+        connection = node.raw(source=FLOOD)
+        kept.append(connection)
+        connection.send(b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: 2001:db8:1:%d::%d\r\n\r\n" % (number % 2, number))
+        response = connection.read_response()
+        assert response.status == 101 or response.fields["retry-after"] == "1"
+        return response.status
+
+    answers = [upgrade(number) for number in range(60)]
+    assert answers[:40] == [101] * 40 and answers[40:] == [429] * 20
+    assert is_open(node.raw(source=FLOOD)) and len(kept) == 60
+
+
+def test_row_1_13_the_bound_may_change(start, tmp_path: Path, variant: Variant) -> None:
+    """SIGHUP sets the bound where there was none, and takes it away."""
+    path = tmp_path / "clarion.toml"
+
+    def write(bound: int) -> None:
+        path.write_text(f"echo = true\n[limits]\nconnections_per_address = {bound}\n")
+
+    write(0)
+    node = start(Settings(flags=("--config", str(path), "--log-format", "json")), variant)
+    early = flood(node, 10)
+    assert len(early) == 10
+    write(3)
+    reload(node, 1)
+    # Who came before is not counted; each worker learns of the bound in its own time.
+    wait_until(lambda: places(node, 10) == 3, "the bound holds")
+    write(0)
+    reload(node, 2)
+    wait_until(lambda: places(node, 10) == 10, "there is no bound")
+    assert all(is_open(connection) for connection in early)
+
+
+def places(node: Node, count: int) -> int:
+    """How many connections the flooding address gets at once."""
+    mine = flood(node, count)
+    for connection in mine:
+        connection.reset()
+    return len(mine)
+
+
+def reload(node: Node, times: int) -> None:
+    """Sends SIGHUP, and waits until the node says that it has read its configuration."""
+    node.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: sum(line["event"] == "reloaded" for line in node.log_lines()) >= times, "reloaded")
+
+
+PACED = BASE.with_flags("--limits-accepts-per-second", "40", "--limits-accepts-burst", "10")
+
+
+def connect_soon(node: Node) -> socket.socket:
+    """A connection that the kernel makes, and the node takes when it will."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.connect_ex((HOST, node.port))
+    return connection
+
+
+@pytest.mark.plain
+@pytest.mark.settings(PACED)
+def test_row_1_13_accepts_over_the_rate_wait(node: Node) -> None:
+    """1.13: more connections than the rate allows are all served, later; none is refused, and the node does not spin meanwhile."""
+    before = node.metrics()
+    start, cpu = time.monotonic(), node.cpu_seconds()
+    waiting = [connect_soon(node) for _ in range(150)]
+    for connection in waiting:
+        connection.settimeout(60)
+        wait_until(lambda: select.select([], [connection], [], 0)[1], "the kernel has connected")
+        connection.sendall(b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    for connection in waiting:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+    spent = time.monotonic() - start
+    # 10 at once, then 40 a second; what was being accepted when the tokens ended (16 of each worker) is paid back.
+    assert spent >= (150 - 10 - 64) / 40 - 0.5
+    assert node.cpu_seconds() - cpu < max(0.5 * spent, 1)
+    after = node.metrics()
+    assert after.value("clarion_accepts_refused_total") == before.value("clarion_accepts_refused_total")
+    assert after.value("clarion_accepts_paced_total") > before.value("clarion_accepts_paced_total")
+
+
+@pytest.mark.settings(PACED)
+def test_open_connections_do_not_feel_the_rate(node: Node) -> None:
+    """While new connections wait, those that are there are served at once."""
+    client = node.echo()
+    waiting = [connect_soon(node) for _ in range(100)]
+    for number in range(100):
+        client.text(f"{number}")
+        client.expect(1, f"{number}".encode())
+    for connection in waiting:
+        connection.close()
