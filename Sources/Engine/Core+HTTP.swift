@@ -132,12 +132,14 @@ extension Core {
     }
 
     private func hand(_ slot: UInt32, _ head: HTTPHead, body: ByteView, consumed: Int) {
-        if !takesInput { return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown) }
+        if !takesInput || isRefusedWhileDraining(head.method) {
+            return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
+        }
         let connection = unsafe connections[slot]
         counters.requests += 1
         unsafe connection.pointee.flags.insert(.awaitingAnswer)
         unsafe connection.pointee.flags.remove([.continued, .headOnly])
-        if !head.keepsAlive || isStopping { unsafe connection.pointee.flags.insert(.closeAfterAnswer) }
+        if !head.keepsAlive || isLeaving { unsafe connection.pointee.flags.insert(.closeAfterAnswer) }
         if head.method == "HEAD" { unsafe connection.pointee.flags.insert(.headOnly) }
         unsafe connection.pointee.phaseTick = nowTick
         setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
@@ -200,7 +202,9 @@ extension Core {
 
     private func upgrade(_ slot: UInt32, _ head: HTTPHead, _ key: InlineArray<28, UInt8>) {
         let connection = unsafe connections[slot]
-        if isStopping { return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown) }
+        if isStopping || isLeaving && !drain.hasSuccessor {
+            return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
+        }
         if head.contentLength ?? 0 > 0 || head.isChunked {
             return refuseRequest(slot, status: 400, text: "An upgrade has no body.", reason: .badRequest)
         }
@@ -278,7 +282,12 @@ extension Core {
         let bytes = Array(text.utf8)
         unsafe bytes.withUnsafeBufferPointer { buffer in
             let body = unsafe buffer.baseAddress.map { unsafe ByteView(base: $0, count: buffer.count) } ?? ByteView("")
-            let fields: StaticString = status == 426 ? "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n" : ""
+            let fields: StaticString =
+                switch status {
+                case 426: "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+                case 503: "Retry-After: 1\r\n"
+                default: ""
+                }
             respond(slot, status: status, contentType: "text/plain; charset=utf-8", body: body, fields: fields)
         }
     }
