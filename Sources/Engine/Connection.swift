@@ -79,6 +79,9 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     /// The message that is being put together is compressed.
     static let messageIsDeflated = ConnectionFlags(rawValue: 1 << 30)
 
+    /// Chosen to be sent away, when it has everything.
+    static let leaving = ConnectionFlags(rawValue: 1 << 31)
+
     /// With any of these what comes is not looked at as it is.
     static let guarded: ConnectionFlags = [.deaf, .secured, .proxied]
     /// Something still has to leave.

@@ -132,13 +132,15 @@ extension Core {
     }
 
     private func hand(_ slot: UInt32, _ head: HTTPHead, body: ByteView, consumed: Int) {
-        if !takesInput { return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown) }
+        if !takesInput || isRefusedWhileDraining(head.method) {
+            return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
+        }
         let connection = unsafe connections[slot]
         counters.requests += 1
         counters.requestBytes &+= UInt64(head.headByteCount + body.count)
         unsafe connection.pointee.flags.insert(.awaitingAnswer)
         unsafe connection.pointee.flags.remove([.continued, .headOnly])
-        if !head.keepsAlive || isStopping { unsafe connection.pointee.flags.insert(.closeAfterAnswer) }
+        if !head.keepsAlive || isLeaving { unsafe connection.pointee.flags.insert(.closeAfterAnswer) }
         if head.method == "HEAD" { unsafe connection.pointee.flags.insert(.headOnly) }
         unsafe connection.pointee.phaseTick = nowTick
         setTimer(slot, at: nowTick + seconds(limits.idleSeconds))
@@ -201,7 +203,9 @@ extension Core {
 
     private func upgrade(_ slot: UInt32, _ head: HTTPHead, _ key: InlineArray<28, UInt8>) {
         let connection = unsafe connections[slot]
-        if isStopping { return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown) }
+        if isStopping || isLeaving && !drain.hasSuccessor {
+            return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
+        }
         if head.contentLength ?? 0 > 0 || head.isChunked {
             return refuseRequest(slot, status: 400, text: "An upgrade has no body.", reason: .badRequest)
         }

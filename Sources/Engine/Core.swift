@@ -156,6 +156,7 @@ final class HeldPublishes {
     var takesInput = true
     /// Input waits until everybody was told that the node stops; then it is dropped, and requests are refused.
     var holdsInput: Bool { !takesInput && !saidFarewell }
+    var drain = DrainState()
     /// Has nothing more to do of its own, and has told the others.
     var hasLeft = false
 
@@ -318,6 +319,8 @@ final class HeldPublishes {
         limits.controlFramesPerSecond = new.controlFramesPerSecond
         limits.closeSeconds = new.closeSeconds
         limits.drainSeconds = new.drainSeconds
+        limits.drainSpreadSeconds = new.drainSpreadSeconds
+        limits.drainPerSecondMin = new.drainPerSecondMin
     }
 
     /// Runs `body` on this worker, in a later turn.

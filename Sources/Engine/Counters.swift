@@ -35,6 +35,8 @@ public struct CoreCounters: Sendable {
     public var keptMessages: UInt64 = 0
     public var keptBytes: UInt64 = 0
     public var keptEvicted: UInt64 = 0
+    /// 1 from the order to send clients away on.
+    public var draining: UInt64 = 0
     public var turns: UInt64 = 0
     /// The longest turn of the last ten to twenty seconds.
     public var turnMicrosecondsMax: UInt64 = 0

@@ -43,6 +43,9 @@ public struct EngineLimits: Sendable {
     public var controlFramesPerSecond = 5
     /// Time for everything to leave after the order to stop.
     public var drainSeconds = 10
+    /// Time over which clients are sent away before that order, and how many a second at the least, of the whole node.
+    public var drainSpreadSeconds = 10
+    public var drainPerSecondMin = 500
     /// Batches of mail that may wait for one worker before those who send to it rest.
     public var mailBatchesMax = 256
     /// permessage-deflate.

@@ -90,6 +90,9 @@ final class MailCall: Sendable {
     private let leftCount = Atomic<Int>(0)
     /// Workers that were told to stop and whose publishes all have their place.
     private let quietCount = Atomic<Int>(0)
+    /// Workers that send their clients away: whose earlier publishes have their place, and that have told everybody.
+    private let settledCount = Atomic<Int>(0)
+    private let drainedCount = Atomic<Int>(0)
 
     init(workerCount: Int, hash: SipHash, socketKey: SipHash) {
         self.workerCount = workerCount
@@ -162,6 +165,14 @@ final class MailCall: Sendable {
     }
 
     var areAllQuiet: Bool { quietCount.load(ordering: .acquiring) >= workerCount }
+
+    /// Says that what one more worker published before it began to send its clients away has its place.
+    func becomeSettled() { settledCount.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+    var areAllSettled: Bool { settledCount.load(ordering: .acquiring) >= workerCount }
+
+    /// Says that one more worker has sent its clients away.
+    func becomeDrained() { drainedCount.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+    var areAllDrained: Bool { drainedCount.load(ordering: .acquiring) >= workerCount }
 
     var haveAllLeft: Bool { leftCount.load(ordering: .acquiring) >= workerCount }
 

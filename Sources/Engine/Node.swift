@@ -131,6 +131,18 @@ public final class Node: Sendable {
         for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }
     }
 
+    /// Tells all workers to send their clients away, spread over `EngineLimits.drainSpreadSeconds`. Nothing is published
+    /// over HTTP any more, and no connection becomes a WebSocket, unless there is a successor: then those are
+    /// still let in that were accepted here. `stop` comes when `isDrained`, or earlier.
+    public func drain(hasSuccessor: Bool = false) {
+        for index in 0..<configuration.workers {
+            call(worker: index) { $0.beginDrain(hasSuccessor: hasSuccessor) }
+        }
+    }
+
+    /// Whether every worker has told its clients to go.
+    public var isDrained: Bool { exchange.areAllDrained }
+
     /// New TLS sessions begin with `context`; those that run keep what they have.
     public func use(_ context: SecureContext) {
         for index in 0..<configuration.workers {

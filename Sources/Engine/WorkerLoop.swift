@@ -102,6 +102,7 @@ enum TokenOperation {
         fireTimers()
         core.advanceDeflate()
         flushSlice()
+        core.advanceDrain(hasReadMail: !isBehindOnMail)
         core.settleHomes()
         applyCommands()
         core.postAll()
@@ -117,7 +118,7 @@ enum TokenOperation {
             return isHeldBack && !isBehindOnMail ? WorkerLoop.heldBackNanoseconds : 0
         }
         if unsafe !core.exchange.mailbox(core.workerIndex).pointee.prepareToSleep() { return 0 }
-        let isTicking = core.isStopping || !core.handshakes.isEmpty
+        let isTicking = core.isLeaving || !core.handshakes.isEmpty
         let idleTicks: UInt32 = isTicking ? 1 : (core.countsDue.isEmpty ? 4 : 1) * Clock.ticksPerSecond
         let next = core.timers.nextTick ?? (core.nowTick + idleTicks)
         let ticks = UInt64(min(next > core.nowTick ? next - core.nowTick : 0, idleTicks))

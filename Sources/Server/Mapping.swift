@@ -170,6 +170,8 @@ extension EngineLimits {
         controlFramesPerSecond = limits.controlFramesPerSecond
         closeSeconds = limits.closeSeconds
         drainSeconds = limits.drainSeconds
+        drainSpreadSeconds = limits.drainSpreadSeconds
+        drainPerSecondMin = limits.drainPerSecondMin
         keptMessagesMax = limits.cacheMessagesMax
         keptBytesMax = limits.cacheBytesMax
         keptSeconds = limits.cacheSeconds

@@ -241,6 +241,7 @@ final class MetricsPage: Sendable {
             "block_bytes", "gauge", "Memory of logs, waiting replies and messages being put together.",
             { $0.core.blockBytes }
         ),
+        ("draining", "gauge", "Workers that send their clients away.", { $0.core.draining }),
         ("turns_total", "counter", "Turns of the loop.", { $0.core.turns }),
         (
             "turn_microseconds_max", "gauge",

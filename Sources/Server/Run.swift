@@ -99,6 +99,7 @@ public func runNode(
     for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
     let signal = waitForTheEnd(signals, control)
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
+    if signal == SIGTERM { sendClientsAway(node, signals, log) }
     signals.restoreDefaults()
     node.stop()
     node.join()
@@ -129,6 +130,19 @@ private func waitForTheEnd(_ signals: SignalWaiter, _ control: NodeControl) -> I
         }
     }
 }
+
+/// Waits until the clients have been told to go elsewhere, or somebody is in a hurry.
+private func sendClientsAway(_ node: Node, _ signals: SignalWaiter, _ log: Logger, hasSuccessor: Bool = false) {
+    node.drain(hasSuccessor: hasSuccessor)
+    while !node.isDrained {
+        guard let signal = signals.wait(milliseconds: drainLookMilliseconds), signal != SIGHUP else { continue }
+        log.info("stopping at once", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
+        return
+    }
+}
+
+/// How often it is looked whether all clients have been told.
+private let drainLookMilliseconds = 10
 
 // MARK: Parts of the start
 

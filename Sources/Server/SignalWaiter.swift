@@ -16,11 +16,14 @@ struct SignalWaiter {
     }
 
     /// The signal that came; nil when none came within so many seconds. Without a bound it waits for ever.
-    func wait(seconds: Int?) -> Int32? {
+    func wait(seconds: Int?) -> Int32? { wait(milliseconds: seconds.map { $0 * 1000 }) }
+
+    func wait(milliseconds: Int?) -> Int32? {
         var set = set
         while true {
-            var time = timespec(tv_sec: seconds ?? 0, tv_nsec: 0)
-            let received = unsafe seconds == nil ? sigwaitinfo(&set, nil) : sigtimedwait(&set, nil, &time)
+            let rest = milliseconds ?? 0
+            var time = timespec(tv_sec: rest / 1000, tv_nsec: rest % 1000 * 1_000_000)
+            let received = unsafe milliseconds == nil ? sigwaitinfo(&set, nil) : sigtimedwait(&set, nil, &time)
             if received >= 0 { return received }
             if errno == EAGAIN { return nil }
         }

@@ -48,6 +48,9 @@ public struct Limits: Sendable, Equatable {
     public var unacknowledgedSeconds = 60
     /// Seconds that a stopping node gives its connections.
     public var drainSeconds = 10
+    /// Seconds over which SIGTERM spreads the closes, and how many a second there are at the least, of the whole node.
+    public var drainSpreadSeconds = 10
+    public var drainPerSecondMin = 500
     /// Last messages of cache channels, of one worker: how many, their bytes, and for how long they are kept.
     public var cacheMessagesMax = 100_000
     public var cacheBytesMax = 64 << 20

@@ -121,5 +121,16 @@ extension SettingTable {
             "limits.drain_seconds", \.limits.drainSeconds, .integer(0...3_600), unit: "seconds",
             reloads: true, "The time that a stopping node gives its connections to take what waits for them.",
             cost: "A stop takes up to this long.", reached: "Connections that remain are cut, and the node ends."),
+        SettingRow(
+            "limits.drain_spread_seconds", \.limits.drainSpreadSeconds, .integer(0...3_600), unit: "seconds",
+            reloads: true, "The time over which SIGTERM spreads sending clients away, before the node stops.",
+            cost: "A stop takes up to this long, and limits.drain_seconds.",
+            reached: "Clients that remain are told at once."),
+        SettingRow(
+            "limits.drain_per_second_min", \.limits.drainPerSecondMin, .integer(1...1_000_000),
+            unit: "clients a second", reloads: true,
+            "How fast SIGTERM sends clients away at the least, however long it may take.",
+            cost: "As many clients that come back elsewhere within a second.",
+            reached: "A node with few clients ends sooner than limits.drain_spread_seconds."),
     ]
 }

@@ -51,6 +51,13 @@ public final class PusherFront {
     public func request(_ head: HTTPHead, body: ByteView, _ session: Session) -> Bool {
         let route = PusherRoutes.match(head.path, prefix: prefix.view, into: &path)
         if case .unknown = route { return false }
+        if case .up = route, session.core.isLeaving {
+            // Balancers are to send clients elsewhere.
+            session.respond(
+                status: 503, contentType: "application/json", body: ByteView(#"{"health":"draining"}"#),
+                fields: "Retry-After: 1\r\n")
+            return true
+        }
         let request = PusherRequest(
             method: head.method, path: head.path.slice(from: prefix.count), query: head.query, body: body,
             byteCount: head.headByteCount + body.count,
