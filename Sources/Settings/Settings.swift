@@ -42,6 +42,10 @@ public struct Settings: Sendable, Equatable {
     /// What opens `/dashboard`; nil: there is none.
     public var dashboardPassword: Secret?
     public var dashboardUser = "admin"
+    /// What the process becomes once its ports are open: the name or number of a user, or empty.
+    public var user = ""
+    /// Whether the process gives up what it does not need.
+    public var sandbox = SandboxMode.off
     /// permessage-deflate.
     public var deflate = DeflateSettings()
     /// Lines below this level are not written.
@@ -111,6 +115,12 @@ public struct ListenerSettings: Sendable, Equatable {
     public var expectsProxyHeader = false
 
     public init() {}
+}
+
+/// Whether the process is confined to what a node does.
+public enum SandboxMode: String, Sendable, CaseIterable {
+    case off
+    case on
 }
 
 /// Where a node is used.
