@@ -67,6 +67,8 @@ let package = Package(
         shim("CPostgres", links: ["pq"]),
         shim("CHiredis", links: ["hiredis"]),
         shim("CDeflate", links: ["z"]),
+        shim("CSandbox", links: ["seccomp"]),
+        shim("CSandboxTries"),
 
         floor("ClarionLog", "Sources/Log"),
         floor(
@@ -102,13 +104,16 @@ let package = Package(
         floor(
             "ClarionAdmin", "Sources/Admin",
             ["ClarionBytes", "ClarionWire", "ClarionLoop", "ClarionEngine", "CPosix"]),
+        floor("ClarionSandbox", "Sources/Sandbox", ["CSandbox"]),
         floor(
             "ClarionServer", "Sources/Server",
             [
-                "ClarionApplications", "ClarionWebhooks", "ClarionService", "ClarionBytes", "ClarionEngine",
+                "ClarionApplications", "ClarionStores", "ClarionWebhooks", "ClarionService", "ClarionBytes",
+                "ClarionEngine",
                 "ClarionTransport", "ClarionLoop", "ClarionWire", "ClarionEcho",
                 "ClarionRealtimeJSON",
-                "ClarionPusher", "ClarionAdmin", "ClarionSettings", "ClarionLog", "CPosix", "CCrypto",
+                "ClarionPusher", "ClarionAdmin", "ClarionSettings", "ClarionLog", "ClarionSandbox", "CPosix",
+                "CCrypto",
             ]),
         .executableTarget(
             name: "clarion",
@@ -150,7 +155,7 @@ let package = Package(
         tests("Settings", ["ClarionSettings", "ClarionLog"]),
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
-        tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend"], exitTests),
+        tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend", "CUring"], exitTests),
         tests("Transport", ["ClarionTransport", "ClarionLoop"]),
         tests(
             "Engine",
@@ -161,6 +166,7 @@ let package = Package(
         tests("Pusher", ["ClarionPusher", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("RealtimeJSON", ["ClarionRealtimeJSON", "ClarionEngine", "ClarionWire", "ClarionBytes"]),
         tests("Admin", ["ClarionAdmin"]),
+        tests("Sandbox", ["ClarionSandbox", "CSandboxTries"], exitTests),
         tests("Stores", ["ClarionStores"]),
         tests("Applications", ["ClarionApplications", "ClarionStores", "ClarionSettings", "ClarionLog"]),
         tests("Webhooks", ["ClarionWebhooks", "ClarionWire", "ClarionLog"]),

@@ -14,17 +14,17 @@ public final class AdminServer: Sendable {
     /// Time for the workers to answer.
     private static let answerMilliseconds: Int32 = 10_000
 
-    public let path: String
+    private let path: String
     private let service: AdminService
     private let listener: Int32
     private let isOver = Atomic(false)
     private let openCount = Atomic(0)
 
-    /// Listens at `path` and serves until `stop`.
-    public init(path: String, service: AdminService) throws(LocalSocketError) {
-        self.path = path
+    /// Serves what comes to `listener` until `stop`.
+    public init(_ listener: AdminListener, service: AdminService) {
+        path = listener.path
         self.service = service
-        listener = try LocalSocket.listen(at: path)
+        self.listener = listener.descriptor
         detach { [self] in acceptAll() }
     }
 
@@ -115,6 +115,24 @@ public final class AdminServer: Sendable {
 
 private final class AnswerBox: Sendable {
     let value = Mutex<AdminValue?>(nil)
+}
+
+/// An admin socket that is there and that nobody serves yet: who comes waits.
+public struct AdminListener: Sendable {
+    public let path: String
+    let descriptor: Int32
+
+    /// Listens at `path`.
+    public init(path: String) throws(LocalSocketError) {
+        self.path = path
+        descriptor = try LocalSocket.listen(at: path)
+    }
+
+    /// Takes the socket away again.
+    public func remove() {
+        unsafe unlink(path)
+        close(descriptor)
+    }
 }
 
 /// Wakes one waiting thread; rings before the wait are not lost.

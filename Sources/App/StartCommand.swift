@@ -20,6 +20,13 @@ struct StartCommand: ParsableCommand {
     func run() throws {
         let configuration = try flags.load()
         let settings = configuration.settings
+        let confinement: Confinement
+        do {
+            confinement = try Confinement(configuration)
+        } catch {
+            printToStandardError("Error: \(error)")
+            throw ExitCode(EXIT_FAILURE)
+        }
         let log: Logger
         do {
             log = try Logger.standardError(level: settings.logLevel, format: settings.logFormat)
@@ -30,7 +37,7 @@ struct StartCommand: ParsableCommand {
         for warning in configuration.warnings { log.warning(warning) }
         let flags = flags
         let status = runNode(
-            configuration: configuration,
+            configuration: configuration, confinement: confinement,
             read: { () throws(SettingsError) in try flags.read() }, log: log)
         log.flush(withinMilliseconds: Self.flushMillisecondsMax)
         throw ExitCode(status)

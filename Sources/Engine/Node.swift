@@ -20,6 +20,8 @@ public struct NodeConfiguration: Sendable {
     public var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
     /// Processors to pin workers to, in turn; empty: none is pinned.
     public var processors: [Int32] = []
+    /// See `BackendOptions.restrictsOperations`.
+    public var restrictsOperations = false
     public var makeProtocols: @Sendable (_ worker: Int) -> WorkerProtocols
 
     public init(makeProtocols: @escaping @Sendable (_ worker: Int) -> WorkerProtocols) {
@@ -200,7 +202,8 @@ public final class Node: Sendable {
         core.keeper = protocols.keeper
         core.watcher = protocols.watcher
         // A few more places than connections: one too many is accepted, counted and closed.
-        let options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
+        var options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
+        options.restrictsOperations = configuration.restrictsOperations
         let backend = try B(options: options)
         var loop = WorkerLoop(
             backend: backend, core: core, listeners: configuration.listeners[index], sendBatchMax: options.sendBatchMax)

@@ -56,6 +56,9 @@ public struct BackendOptions: Sendable {
     public var receiveBufferBytes: Int = 4096
     /// Sends that one `submitSends` may carry; a power of two.
     public var sendBatchMax: Int = 1024
+    /// The kernel is told what a worker's ring is for, and refuses everything else (a filter of system calls does not
+    /// see what a ring does). Epoll has nothing to tell.
+    public var restrictsOperations = false
 
     public init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
 }

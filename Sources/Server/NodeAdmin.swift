@@ -109,15 +109,15 @@ func adminService(
 
 /// Opens the admin socket as the settings say. A node without one is a node all the same: what stands in the way is
 /// logged.
-func openAdminSocket(_ settings: Settings, _ service: AdminService, _ log: Logger) -> AdminServer? {
+func openAdminSocket(_ settings: Settings, _ log: Logger) -> AdminListener? {
     let choice = settings.adminSocket
     if choice == AdminSettingWords.off { return nil }
     let path = choice == AdminSettingWords.auto ? AdminPath.usual(port: settings.port) : choice
     do throws(LocalSocketError) {
         try AdminPath.prepare(path)
-        let server = try AdminServer(path: path, service: service)
+        let listener = try AdminListener(path: path)
         log.info("admin socket", ["path": .text(path)])
-        return server
+        return listener
     } catch {
         log.warning("no admin socket", ["why": .text(error.description)])
         return nil

@@ -10,7 +10,7 @@ struct OpenedListeners {
     let port: UInt16
     /// The others, for people.
     private(set) var furtherPlaces: [String] = []
-    private var socketPaths: [String] = []
+    private(set) var socketPaths: [String] = []
 
     /// Opens the node's host and port, then the listeners of the file.
     init(_ settings: Settings, workerCount: Int) throws(TransportError) {

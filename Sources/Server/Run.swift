@@ -7,16 +7,20 @@ public import ClarionLog
 import ClarionLoop
 import ClarionPusher
 import ClarionRealtimeJSON
+import ClarionSandbox
 public import ClarionSettings
 import ClarionTransport
 import Glibc
 
 /// Runs a node until a signal ends it. SIGHUP has it read its configuration again.
-/// - Parameter read: reads the configuration again, from where it came.
+/// - Parameters:
+///   - confinement: what the process gives up, its first step taken.
+///   - read: reads the configuration again, from where it came.
 /// - Returns: the exit status of the process: 0 after an orderly stop, 1 when it could not start, 78 when the
 ///   applications are not usable.
 public func runNode(
-    configuration: Configuration, read: @escaping @Sendable () throws(SettingsError) -> Configuration, log: Logger
+    configuration: Configuration, confinement: Confinement,
+    read: @escaping @Sendable () throws(SettingsError) -> Configuration, log: Logger
 ) -> Int32 {
     var settings = configuration.settings
     let signals = SignalWaiter()
@@ -56,6 +60,15 @@ public func runNode(
     }
     // From here on the port is the one that is bound: it may have been left to the system.
     settings.port = Int(opened.port)
+    let adminListener = openAdminSocket(settings, log)
+    do throws(SandboxError) {
+        try confinement.dropPrivileges(sockets: opened.socketPaths + (adminListener.map { [$0.path] } ?? []))
+    } catch {
+        log.error("cannot start", ["error": .text(error.description)])
+        opened.removeSockets()
+        adminListener?.remove()
+        return EXIT_FAILURE
+    }
     let dashboard = settings.dashboardPassword.map {
         DashboardFront(DashboardFront.Configuration(user: settings.dashboardUser, password: $0.revealed))
     }
@@ -76,17 +89,20 @@ public func runNode(
             .warning, reason: "addressFull", "connection refused",
             ["address": .text("\(address)"), "connections_max": LogValue(max)])
     }
+    nodeConfiguration.restrictsOperations = confinement.restrictsOperations
     let node = Node(nodeConfiguration)
     do throws(LoopError) {
         try node.start()
     } catch {
         log.error("cannot start", ["error": .text(error.description)])
+        adminListener?.remove()
         return EXIT_FAILURE
     }
     guard services.start(node) else {
         log.error("cannot start", ["error": "the system gives no more threads"])
         node.stop()
         node.join()
+        adminListener?.remove()
         return EXIT_FAILURE
     }
     if let tap = printer?.tap { for worker in 0..<workerCount { node.call(worker: worker) { $0.add(tap) } } }
@@ -94,7 +110,18 @@ public func runNode(
         services, configuration, certificates: secureOptions, read: read, log: log)
     let service = adminService(settings, node, services, control, shared.counters, usesUring: usesUring)
     dashboard?.open(service)
-    let admin = openAdminSocket(settings, service, log)
+    let admin = adminListener.map { AdminServer($0, service: service) }
+    do throws(SandboxError) {
+        try confinement.seal(usesUring: usesUring, log)
+    } catch {
+        log.error("cannot start", ["error": .text(error.description)])
+        node.stop()
+        node.join()
+        admin?.stop()
+        opened.removeSockets()
+        services.stop()
+        return EXIT_FAILURE
+    }
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
     let signal = waitForTheEnd(signals, control)

@@ -38,6 +38,8 @@ public struct Configuration: Sendable {
     public internal(set) var warnings: [String] = []
     /// Keys of settings that are dangerous where others reach the node.
     public internal(set) var dangers: [String] = []
+    /// The file that was read; nil: none.
+    public internal(set) var file: String?
     /// Nobody configured an application, so there is the one that everybody knows.
     var hasEmbeddedApp = false
 
@@ -70,7 +72,8 @@ public struct Configuration: Sendable {
             throw SettingsError(problems: [error])
         }
         var layers = Layers(input: input, file: file)
-        let configuration = layers.merge()
+        var configuration = layers.merge()
+        configuration.file = path
         guard layers.problems.isEmpty else { throw SettingsError(problems: layers.problems) }
         return configuration
     }

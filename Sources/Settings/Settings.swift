@@ -46,6 +46,10 @@ public struct Settings: Sendable, Equatable {
     public var prints = false
     /// Whether `/metrics` has Soketi's names beside our own.
     public var tellsSoketiMetrics = false
+    /// What the process becomes once its ports are open: the name or number of a user, or empty.
+    public var user = ""
+    /// Whether the process gives up what it does not need.
+    public var sandbox = SandboxMode.off
     /// permessage-deflate.
     public var deflate = DeflateSettings()
     /// Lines below this level are not written.
@@ -117,6 +121,12 @@ public struct ListenerSettings: Sendable, Equatable {
     public var deflateMost = DeflateMode.dedicated
 
     public init() {}
+}
+
+/// Whether the process is confined to what a node does.
+public enum SandboxMode: String, Sendable, CaseIterable {
+    case off
+    case on
 }
 
 /// Where a node is used.

@@ -44,7 +44,7 @@ import Testing
             for candidate in [
                 "true", "false", "7", "1024", "2048", "131072", "2097152", "33554432", "epoll", "envelope", "debug",
                 "json", "skip", "https://x", "/x", "production", "sqlite:x", "10.0.0.0/8", "1.3", "required", "a*=off",
-                "dedicated", "13",
+                "dedicated", "13", "on",
             ] {
                 var settings = Settings()
                 if row.assign(.text(candidate), &settings), settings != Settings() {

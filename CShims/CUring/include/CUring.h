@@ -27,11 +27,12 @@ static const uint32_t curing_cqe_more = IORING_CQE_F_MORE;
 static const uint32_t curing_cqe_buffer = IORING_CQE_F_BUFFER;
 static const uint32_t curing_cqe_buffer_shift = IORING_CQE_BUFFER_SHIFT;
 
-// Makes a ring. 0, or -errno. `p` keeps what the kernel told.
+// Makes a ring. 0, or -errno. `p` keeps what the kernel told. `disabled`: it takes operations after `curing_restrict`.
 static inline int curing_setup(struct io_uring *ring, struct io_uring_params *p, unsigned entries, unsigned completions,
-                               int no_sqarray) {
+                               int no_sqarray, int disabled) {
     memset(p, 0, sizeof *p);
-    p->flags = curing_setup_flags_needed | (no_sqarray ? CURING_SETUP_NO_SQARRAY : 0);
+    p->flags = curing_setup_flags_needed | (no_sqarray ? CURING_SETUP_NO_SQARRAY : 0) |
+        (disabled ? IORING_SETUP_R_DISABLED : 0);
     p->cq_entries = completions;
     int fd = io_uring_setup(entries, p);
     if (fd < 0) return fd;
@@ -44,6 +45,28 @@ static inline int curing_setup(struct io_uring *ring, struct io_uring_params *p,
         for (unsigned index = 0; index < ring->sq.ring_entries; index++) ring->sq.array[index] = index;
     ring->features = p->features;
     return 0;
+}
+
+// From now on the ring takes the operations that the `curing_prep_…` functions below make, but for the nop of the
+// probe, and the flags that they set. All else fails with EACCES, and nothing can be registered any more. 0, or -errno.
+static inline int curing_restrict(struct io_uring *ring) {
+    static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND, IORING_OP_POLL_ADD,
+        IORING_OP_ASYNC_CANCEL, IORING_OP_SHUTDOWN, IORING_OP_CLOSE, IORING_OP_URING_CMD};
+    struct io_uring_restriction rules[sizeof operations + 2];
+    memset(rules, 0, sizeof rules);
+    unsigned count = 0;
+    for (; count < sizeof operations; count++) {
+        rules[count].opcode = IORING_RESTRICTION_SQE_OP;
+        rules[count].sqe_op = operations[count];
+    }
+    rules[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    rules[count++].sqe_flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    // What gives the ring back undoes the registration of its descriptor.
+    rules[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+    rules[count++].register_op = IORING_UNREGISTER_RING_FDS;
+    // By the plain call: the library of liburing 2.3 lacks two functions that its header has.
+    int result = io_uring_register(ring->ring_fd, IORING_REGISTER_RESTRICTIONS, rules, count);
+    return result != 0 ? result : io_uring_register(ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 // A free submission entry, or NULL when the ring is full.

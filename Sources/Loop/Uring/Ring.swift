@@ -12,15 +12,17 @@ import Glibc
     /// Whether the ring is registered, which spares a look-up of its descriptor in each call.
     let isRegistered: Bool
 
-    /// `submissions` and `completions` are rounded up to powers of two and cut at the kernel's bounds.
-    init(submissions: Int, completions: Int) throws(LoopError) {
+    /// `submissions` and `completions` are rounded up to powers of two and cut at the kernel's bounds. A ring that is
+    /// `disabled` takes nothing before `restrict`.
+    init(submissions: Int, completions: Int, disabled: Bool = false) throws(LoopError) {
         let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
         var parameters = io_uring_params()
         var direct = true
-        var result = unsafe curing_setup(ring, &parameters, UInt32(submissions), UInt32(completions), 1)
+        let waits: Int32 = disabled ? 1 : 0
+        var result = unsafe curing_setup(ring, &parameters, UInt32(submissions), UInt32(completions), 1, waits)
         if result == -EINVAL {
             direct = false
-            result = unsafe curing_setup(ring, &parameters, UInt32(submissions), UInt32(completions), 0)
+            result = unsafe curing_setup(ring, &parameters, UInt32(submissions), UInt32(completions), 0, waits)
         }
         guard result == 0 else {
             unsafe ring.deallocate()
@@ -94,6 +96,12 @@ import Glibc
 
     /// An empty table of files for connections.
     func registerFiles(count: Int) -> Int32 { unsafe io_uring_register_files_sparse(ring, UInt32(count)) }
+
+    /// A disabled ring begins, for the operations of a worker only; whatever else is submitted fails with EACCES.
+    func restrict() throws(LoopError) {
+        let result = unsafe curing_restrict(ring)
+        guard result >= 0 else { throw .system(call: "io_uring_register", errno: -result) }
+    }
 }
 
 /// A completion queue entry, copied out of the ring.

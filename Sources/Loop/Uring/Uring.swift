@@ -43,7 +43,8 @@ public struct Uring: ~Copyable, Backend {
         let submissions = UringLimits.controlEntries + options.sendBatchMax
         let completions = max(
             UringLimits.completionsMin, 4 * options.sendBatchMax + 2 * options.receiveBufferCount)
-        let ring = try Ring(submissions: submissions, completions: completions)
+        let ring = try Ring(
+            submissions: submissions, completions: completions, disabled: options.restrictsOperations)
         let wake = try OwnedDescriptor(SystemCall.eventDescriptor(), from: "eventfd")
         let buffers = try ProvidedBuffers(
             count: options.receiveBufferCount, bufferBytes: options.receiveBufferBytes, of: ring)
@@ -51,6 +52,7 @@ public struct Uring: ~Copyable, Backend {
         let fileCount = min(options.connectionsMax, SystemCall.descriptorsMax(), UringLimits.filesMax)
         let registered = ring.registerFiles(count: fileCount)
         guard registered >= 0 else { throw .system(call: "io_uring_register", errno: -registered) }
+        if options.restrictsOperations { try ring.restrict() }
         let handles = try HandleTable(count: fileCount)
         let stash = try CompletionStash(capacity: completions)
         let listeners = try ReservedMemory<UringListener>(count: UringLimits.listenersMax)

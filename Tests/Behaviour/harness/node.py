@@ -29,6 +29,11 @@ SANITIZER_WORDS = (b"ERROR: AddressSanitizer", b"ERROR: LeakSanitizer", b"WARNIN
                    b"runtime error:")
 
 
+SANDBOX = ("--sandbox", "on")
+EVERYWHERE: tuple[str, ...] = SANDBOX if os.environ.get("CLARION_SANDBOX", "") == "on" else ()
+"""Flags of nodes beside those that their tests want."""
+
+
 def binary() -> Path:
     """The program under test: `CLARION_BIN`, or the release build of this repository."""
     path = Path(os.environ.get("CLARION_BIN", REPOSITORY / ".build" / "release" / "clarion"))
@@ -91,6 +96,7 @@ class Node:
 
     def __init__(self, settings: Settings, variant: Variant, *, wait: bool = True, port: int | None = None,
                  before_exec: Callable[[], None] | None = None) -> None:
+        settings = settings.with_flags(*EVERYWHERE)
         self.settings, self.variant = settings, variant
         self.port = port or free_port()
         self.tls = secure.EVERYWHERE or "--tls-cert" in settings.flags
@@ -273,13 +279,13 @@ class Node:
 class Pool:
     """Nodes that tests share, by settings and variant."""
 
-    nodes: dict[tuple[Settings, Variant], Node] = field(default_factory=dict)
+    nodes: dict[tuple[Settings, Variant, tuple[str, ...]], Node] = field(default_factory=dict)
 
     def get(self, settings: Settings, variant: Variant) -> Node:
         """A running node with these settings; a dead one is replaced, since its death was reported by the test that saw it."""
-        node = self.nodes.get((settings, variant))
+        node = self.nodes.get((settings, variant, EVERYWHERE))
         if node is None or node.process.poll() is not None:
-            node = self.nodes[settings, variant] = Node(settings, variant)
+            node = self.nodes[settings, variant, EVERYWHERE] = Node(settings, variant)
         return node
 
     def close(self) -> list[str]:

@@ -29,10 +29,13 @@ class LoopDriver {
     var receivesAtOnce = true
     var batchCapacity = 64
 
+    /// Rings are restricted to what a worker does, which shows that the list of that is whole.
     static func make(_ choice: BackendChoice, options: BackendOptions = BackendOptions(connectionsMax: 256)) throws
         -> LoopDriver
     {
-        switch choice {
+        var options = options
+        options.restrictsOperations = true
+        return switch choice {
         case .epoll: try BackendBox<Epoll>(Epoll(options: options))
         default: try BackendBox<Uring>(Uring(options: options))
         }
