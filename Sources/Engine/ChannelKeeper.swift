@@ -6,6 +6,10 @@ public protocol ChannelKeeper: AnyObject {
     /// How many members a channel of this name space may have.
     func membersMax(space: UInt16) -> Int
 
+    /// Above how many members a channel does not tell all of each who comes and goes; 0: it always does. At half of
+    /// that it does again, and begins by telling all who is there (`appendWelcome`).
+    func quietMembers(space: UInt16) -> Int
+
     /// One member's entry in column 0 or 1 of a roster. The engine puts commas between the entries, keeps them, and
     /// asks anew only for what has changed.
     func appendRosterEntry(_ member: Member, column: Int, to buffer: inout ByteBuffer)
@@ -23,6 +27,10 @@ public protocol ChannelKeeper: AnyObject {
     /// Whether subscribers of this channel are told how many they are.
     func tellsCount(space: UInt16, name: ByteView) -> Bool
     func appendCount(_ count: Int, space: UInt16, name: ByteView, to buffer: inout ByteBuffer)
+}
+
+extension ChannelKeeper {
+    public func quietMembers(space: UInt16) -> Int { 0 }
 }
 
 /// Why a home does not let somebody in.

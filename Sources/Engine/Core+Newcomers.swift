@@ -46,7 +46,8 @@ extension Core {
         if let arrival {
             homeText.removeAll()
             keeper.appendArrival(arrival, space: frame.space, name: frame.key, to: &homeText)
-            orderOwn(slot)
+            extras.roster?.becomeQuiet(above: keeper.quietMembers(space: frame.space))
+            if extras.roster?.isQuiet ?? false { counters.untoldChanges += 1 } else { orderOwn(slot) }
         }
     }
 
@@ -71,10 +72,22 @@ extension Core {
             counters.members -= 1
             homeText.removeAll()
             keeper?.appendDeparture(member, space: name.space, name: name.key, to: &homeText)
-            if unsafe homes[slot].pointee.interestedCount > 0 { orderOwn(slot) }
+            if unsafe homes[slot].pointee.interestedCount > 0 { tellDeparture(roster, slot, name) }
             frame.release()
         }
         dropHomeIfUnused(slot)
+    }
+
+    /// Tells all what stands in `homeText`, or who is there when that was not told for a while.
+    private func tellDeparture(_ roster: Roster, _ slot: UInt32, _ name: SharedFrame) {
+        if !roster.isQuiet { return orderOwn(slot) }
+        guard let keeper, roster.endsQuiet(keeper.quietMembers(space: name.space)) else {
+            counters.untoldChanges += 1
+            return
+        }
+        homeText.removeAll()
+        keeper.appendWelcome(space: name.space, name: name.key, roster: roster, to: &homeText)
+        orderOwn(slot)
     }
 
     /// Orders what stands in `homeText` as a message of the channel, from the home itself.

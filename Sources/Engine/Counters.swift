@@ -17,6 +17,8 @@ public struct CoreCounters: Sendable {
     /// Messages given to this worker to publish, and messages given their place here as home.
     public var publishes: UInt64 = 0
     public var ordered: UInt64 = 0
+    /// Members that came or went without a message, because their channel is quiet.
+    public var untoldChanges: UInt64 = 0
     /// Messages of channels handed to the kernel for a subscriber.
     public var deliveries: UInt64 = 0
     /// Messages that a slow reader did not get, by policy `skip` or `conflate`.

@@ -49,6 +49,20 @@ public final class Roster {
 
     deinit { for entry in entries { entry?.frame.release() } }
 
+    /// Nobody is told who comes and goes, because so many do.
+    private(set) var isQuiet = false
+
+    /// Becomes quiet with more than `bound` members. (0: never.)
+    func becomeQuiet(above bound: Int) { if bound > 0 && count > bound { isQuiet = true } }
+
+    /// Ends to be quiet at half of `bound`, or when there is none any more; true when it did. In between nothing
+    /// changes, so that a channel about the bound does not tell its whole roster again and again.
+    func endsQuiet(_ bound: Int) -> Bool {
+        if !isQuiet || bound > 0 && count > bound / 2 { return false }
+        isQuiet = false
+        return true
+    }
+
     /// Members, each counted once.
     public var count: Int { byID.count }
     /// Connections of all members.

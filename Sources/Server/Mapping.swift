@@ -43,6 +43,7 @@ extension ApplicationConfiguration {
         pongTimeoutSeconds = app.pingIntervalSeconds
         activityTimeoutSeconds = app.activityTimeoutSeconds
         channels.presenceMembersMax = app.presenceMembersMax
+        channels.presenceQuietMembers = app.presenceQuietMembers
         channels.presenceMemberBytesMax = app.presenceMemberBytesMax
         channels.clientEventsPerSecond = app.clientEventsPerSecondMax
         if app.tellsSubscriptionCounts { features.insert(.subscriptionCount) }

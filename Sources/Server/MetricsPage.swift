@@ -234,6 +234,10 @@ final class MetricsPage: Sendable {
         ("channels", "gauge", "Channels with subscribers on the worker.", { $0.core.channels }),
         ("home_channels", "gauge", "Channels whose order the worker keeps.", { $0.core.homeChannels }),
         ("members", "gauge", "Members of presence channels that the worker keeps.", { $0.core.members }),
+        (
+            "untold_changes_total", "counter", "Members that came or went on a quiet channel, where nobody is told.",
+            { $0.core.untoldChanges }
+        ),
         ("kept_messages", "gauge", "Last messages of cache channels that the worker keeps.", { $0.core.keptMessages }),
         ("kept_bytes", "gauge", "Bytes of these messages.", { $0.core.keptBytes }),
         ("kept_evicted_total", "counter", "Last messages that had to go before their time.", { $0.core.keptEvicted }),

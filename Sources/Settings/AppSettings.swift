@@ -26,6 +26,8 @@ public struct AppSettings: Sendable, Equatable {
     public var rateLimit = RateLimit()
     /// Members of one presence channel.
     public var presenceMembersMax = 100
+    /// Members of a presence channel above which joins and leaves are not told; 0: always told.
+    public var presenceQuietMembers = 0
     /// Bytes of a member's `user_info`.
     public var presenceMemberBytesMax = 1_024
     /// Client events of one connection in a second; 0 is no bound.

@@ -73,6 +73,11 @@ extension SettingTable {
             cost: "About 300 bytes a member, and its user_info twice; a newcomer is told all of them.",
             reached: "The newcomer gets a pusher:subscription_error."),
         SettingRow(
+            "presence_quiet_members", \.presenceQuietMembers, .integer(0...10_000_000), unit: "members",
+            "Members of a presence channel above which nobody is told who comes and goes; 0 always tells.",
+            cost: "By the protocol each of N members is told of each other: N times N messages.",
+            reached: "No member_added and member_removed until half of them are left; then all get the whole roster."),
+        SettingRow(
             "presence_member_bytes_max", \.presenceMemberBytesMax, .bytes(16...1 << 20), unit: "bytes",
             "The user_info of one member of a presence channel.", cost: "Memory and rosters of so much a member.",
             reached: "The newcomer gets a pusher:subscription_error."),

@@ -196,6 +196,19 @@ def test_3_11_a_refused_request_does_not_use_up_its_key(node: Node) -> None:
     assert len(client.sync()) == 1
 
 
+def test_3_11_a_key_is_of_the_whole_request(node: Node) -> None:
+    """A key in an item of a batch is refused, rather than overlooked; beside `batch` it holds for all of it."""
+    client = PusherClient(node)
+    client.subscribe("once")
+    item = {"name": "e", "channel": "once", "data": "d"}
+    answer = api(node, "POST", "/batch_events", {"batch": [item, item | {"idempotency_key": "k"}]})
+    assert answer.status == 422 and list(answer.json()) == ["batch.1.idempotency_key"]
+    for _ in range(3):
+        answer = api(node, "POST", "/batch_events", {"batch": [item, item | {"info": "subscription_count"}], "idempotency_key": "batch"})
+        assert answer.json() == {"batch": [{}, {"subscription_count": 1}]}
+    assert len(client.sync()) == 2
+
+
 def test_3_11_a_storm_of_repetitions(node: Node) -> None:
     """3.11: many at the same time: one delivery; each is answered as the first, or told to come again."""
     client = PusherClient(node)

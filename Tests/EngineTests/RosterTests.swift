@@ -42,6 +42,27 @@ struct RosterTests {
         roster.checkInvariants()
     }
 
+    @Test func quietAboveABoundAndToldAgainAtHalfOfIt() {
+        let roster = Roster(hash: hash, keeper: LineKeeper())
+        for index in 0..<UInt64(5) {
+            let member = frame("u\(index)")
+            _ = roster.add(connection: index, member, membersMax: 10)
+            member.release()
+            roster.becomeQuiet(above: 0)
+            #expect(!roster.isQuiet)
+            roster.becomeQuiet(above: 4)
+            #expect(roster.isQuiet == (index == 4))
+            if roster.isQuiet { #expect(!roster.endsQuiet(4)) }
+        }
+        for (index, isOver) in [false, false, true].enumerated() {
+            roster.remove(connection: UInt64(index))?.release()
+            #expect(roster.endsQuiet(4) == isOver)
+        }
+        #expect(!roster.isQuiet && !roster.endsQuiet(4))
+        roster.becomeQuiet(above: 1)
+        #expect(roster.isQuiet && roster.endsQuiet(0))
+    }
+
     /// Against a list, over many comings and goings: pages are left, emptied and packed anew.
     @Test(arguments: 0..<8)
     func textIsThatOfAList(_ seed: UInt64) {

@@ -2,6 +2,8 @@
 public struct ChannelRules: Sendable, Equatable {
     /// Members of one presence channel.
     public var presenceMembersMax = 100
+    /// Members above which subscribers of a presence channel are not told who comes and goes; 0: always told.
+    public var presenceQuietMembers = 0
     /// Bytes of a member's `user_info`, as sent.
     public var presenceMemberBytesMax = 1024
     /// Client events of one connection in a second; 0: no limit.

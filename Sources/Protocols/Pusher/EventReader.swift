@@ -61,6 +61,9 @@ struct EventReader: ~Copyable {
         }
         let channels = takesList ? allChannels(of: value) : oneChannel(of: value)
         let excluded = socketNumber(value.member("socket_id"))
+        if !takesList, let key = value.member("idempotency_key"), key.kind != .null {
+            errors.add("idempotency_key", "is of the whole request and must not stand in an item")
+        }
         let attributes = optionalText("info", value.member("info")).map { ChannelAttributes($0.content) }
         guard wasSound, errors.isEmpty, oversizedDataBytes == nil, let name, let data else { return nil }
         return EventRequest(

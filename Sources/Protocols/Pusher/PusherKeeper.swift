@@ -20,6 +20,8 @@ public final class PusherKeeper: ChannelKeeper {
 
     public func membersMax(space: UInt16) -> Int { rules(space)?.channels.presenceMembersMax ?? 0 }
 
+    public func quietMembers(space: UInt16) -> Int { rules(space)?.channels.presenceQuietMembers ?? 0 }
+
     /// Column 0: `"10"`, for `ids`. Column 1: `"10":{"name":"Ann"}`, for `hash`.
     public func appendRosterEntry(_ member: Member, column: Int, to buffer: inout ByteBuffer) {
         buffer.append(member.label)
