@@ -144,6 +144,13 @@ def test_3_10_cut_bodies(node: Node) -> None:
     assert trigger(node, "c").status == 200
 
 
+def expect_events(client: PusherClient, count: int) -> None:
+    """So many messages come, and no more. (A pong may overtake a message that came to the worker in the same turn.)"""
+    for _ in range(count):
+        assert not client.read_json()["event"].startswith("pusher")
+    assert client.sync() == []
+
+
 def keyed(node: Node, key: str, channel: str = "once", **more: Any):
     """POST /events with a key in the body."""
     return api(node, "POST", "/events", {"name": "e", "channel": channel, "data": "d", "idempotency_key": key} | more)
@@ -164,7 +171,7 @@ def test_3_11_a_key_publishes_once(node: Node) -> None:
         assert keyed(node, key).json() == {}
     trigger(node, "once")
     trigger(node, "once")
-    assert len(client.sync()) == 5
+    expect_events(client, 5)
 
 
 def test_3_11_the_key_in_the_head(node: Node) -> None:
@@ -177,7 +184,7 @@ def test_3_11_the_key_in_the_head(node: Node) -> None:
             target = signed_target("POST", f"/apps/{APP_ID}{path}", payload)
             answer = node.request("POST", target, payload, {"X-Idempotency-Key": f"head {path}"})
             assert answer.status == 200
-    assert len(client.sync()) == 4
+    expect_events(client, 4)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, 5, True, ["x"], {}])
@@ -193,7 +200,7 @@ def test_3_11_a_refused_request_does_not_use_up_its_key(node: Node) -> None:
     assert keyed(node, "later", name="").status == 422
     assert keyed(node, "later", data="x" * 11_000).status == 413
     assert keyed(node, "later").status == 200
-    assert len(client.sync()) == 1
+    expect_events(client, 1)
 
 
 def test_3_11_a_key_is_of_the_whole_request(node: Node) -> None:
@@ -206,7 +213,7 @@ def test_3_11_a_key_is_of_the_whole_request(node: Node) -> None:
     for _ in range(3):
         answer = api(node, "POST", "/batch_events", {"batch": [item, item | {"info": "subscription_count"}], "idempotency_key": "batch"})
         assert answer.json() == {"batch": [{}, {"subscription_count": 1}]}
-    assert len(client.sync()) == 2
+    expect_events(client, 2)
 
 
 def test_3_11_a_storm_of_repetitions(node: Node) -> None:
@@ -225,7 +232,7 @@ def test_3_11_a_storm_of_repetitions(node: Node) -> None:
     for thread in threads:
         thread.join()
     assert len(answers) == 80 and set(answers) <= {200, 503} and 200 in answers
-    assert len(client.sync()) == 1
+    expect_events(client, 1)
 
 
 def test_exclusion_holds_on_every_channel(node: Node) -> None:
