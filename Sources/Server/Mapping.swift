@@ -45,6 +45,7 @@ extension ApplicationConfiguration {
         channels.presenceMembersMax = app.presenceMembersMax
         channels.presenceMemberBytesMax = app.presenceMemberBytesMax
         channels.clientEventsPerSecond = app.clientEventsPerSecondMax
+        publishes = BucketRule(perSecond: app.publishesPerSecondMax, burst: app.publishesBurst)
         if app.tellsSubscriptionCounts { features.insert(.subscriptionCount) }
         channels.sendsSubscriptionErrors = app.sendsSubscriptionErrors
         if app.rateLimit.isEnabled {

@@ -15,6 +15,7 @@ final class MetricsPage: Sendable {
     private let backend: String
     private let version: String
     private let counters: ConnectionCounters
+    private let publishing: PublishBuckets
     private let services: NodeServices
     private let dangers: Int
     /// The port with which Soketi's names are told; nil: they are not.
@@ -22,12 +23,13 @@ final class MetricsPage: Sendable {
     private let startedAt: Double
 
     init(
-        backend: String, version: String, counters: ConnectionCounters, services: NodeServices, dangers: Int,
+        backend: String, version: String, shared: PusherNode.Shared, services: NodeServices, dangers: Int,
         soketiPort: Int?
     ) {
         self.backend = backend
         self.version = version
-        self.counters = counters
+        counters = shared.counters
+        publishing = shared.publishing
         self.services = services
         self.dangers = dangers
         self.soketiPort = soketiPort
@@ -102,6 +104,7 @@ final class MetricsPage: Sendable {
         appendClosed(reports, to: &text)
         appendResponses(reports, to: &text)
         appendApplications(to: &text)
+        appendPublishing(to: &text)
         appendProcess(to: &text)
         if let soketiPort {
             let applications = services.registry.listed.prefix(MetricsPage.applicationsMax).map {
@@ -163,6 +166,13 @@ final class MetricsPage: Sendable {
     }
 
     /// Applications that are listed one by one: each is a line.
+    private func appendPublishing(to text: inout String) {
+        text += "# HELP clarion_publishes_refused_total Requests to publish that were refused for the time being.\n"
+        text += "# TYPE clarion_publishes_refused_total counter\n"
+        text += "clarion_publishes_refused_total{reason=\"rate\"} \(publishing.overRateCount)\n"
+        text += "clarion_publishes_refused_total{reason=\"behind\"} \(publishing.behindCount)\n"
+    }
+
     private static let applicationsMax = 1_000
 
     private func appendProcess(to text: inout String) {
