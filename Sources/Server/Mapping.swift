@@ -148,6 +148,8 @@ extension EngineLimits {
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
         connectionsPerAddress = limits.connectionsPerAddress
+        messages = BucketRule(perSecond: limits.messagesPerSecond, burst: limits.messagesBurst)
+        bytes = BucketRule(perSecond: limits.bytesPerSecond, burst: limits.bytesBurst)
         accepts = BucketRule(perSecond: limits.acceptsPerSecond, burst: limits.acceptsBurst)
         channelsMax = limits.channelsMax
         subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax

@@ -165,7 +165,6 @@ final class MetricsPage: Sendable {
         }
     }
 
-    /// Applications that are listed one by one: each is a line.
     private func appendPublishing(to text: inout String) {
         text += "# HELP clarion_publishes_refused_total Requests to publish that were refused for the time being.\n"
         text += "# TYPE clarion_publishes_refused_total counter\n"
@@ -173,6 +172,7 @@ final class MetricsPage: Sendable {
         text += "clarion_publishes_refused_total{reason=\"behind\"} \(publishing.behindCount)\n"
     }
 
+    /// Applications that are listed one by one: each is a line.
     private static let applicationsMax = 1_000
 
     private func appendProcess(to text: inout String) {
@@ -266,6 +266,10 @@ final class MetricsPage: Sendable {
         (
             "accepts_refused_total", "counter", "Connections refused because the worker is full or stops.",
             { $0.core.acceptsRefused }
+        ),
+        (
+            "input_rested_total", "counter", "Times a WebSocket was not read because it had sent what it may.",
+            { $0.core.inputRested }
         ),
         (
             "accepts_paced_total", "counter", "Times accepting rested because of limits.accepts_per_second.",

@@ -82,8 +82,8 @@ extension SettingTable {
             cost: "Nothing by itself.", reached: "The event is refused with error 4301."),
         SettingRow(
             "publishes_per_second_max", \.publishesPerSecondMax, .integer(0...1_000_000), unit: "messages",
-            "Messages that may be published over HTTP in a second, on the whole node; 0 is no bound. An event counts once "
-                + "for each of its channels.",
+            "Messages that may be published over HTTP in a second, on the whole node; 0 is no bound. An event counts "
+                + "once for each of its channels.",
             cost: "Deliveries to all subscribers of the channels.",
             reached: "The request is refused with 429 and Retry-After; other applications are not touched."),
         SettingRow(
