@@ -69,8 +69,10 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     /// Encrypted bytes wait (`SecureLink.sealed`).
     static let hasSealed = ConnectionFlags(rawValue: 1 << 26)
 
-    /// A PROXY header is still to come.
+    /// A PROXY header is still to come. In phase `http` only.
     static let proxied = ConnectionFlags(rawValue: 1 << 27)
+    /// What it sends is counted (`InputMeter`). In phase `open` only, where the bit of `proxied` has no other meaning.
+    static let metered = proxied
 
     /// permessage-deflate was agreed on.
     static let deflates = ConnectionFlags(rawValue: 1 << 28)
@@ -82,7 +84,7 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     /// Chosen to be sent away, when it has everything.
     static let leaving = ConnectionFlags(rawValue: 1 << 31)
 
-    /// With any of these what comes is not looked at as it is.
+    /// With any of these (`metered` is one) what comes is not looked at as it is.
     static let guarded: ConnectionFlags = [.deaf, .secured, .proxied]
     /// Something still has to leave.
     static let owed: ConnectionFlags = [.hasOutbox, .hasSealed]

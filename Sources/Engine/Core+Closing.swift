@@ -28,6 +28,7 @@ extension Core {
         unsafe connection.pointee.phaseTick = nowTick
         unsafe connection.pointee.flags.insert(.closing)
         unsafe connection.pointee.flags.remove(.outboxHeld)
+        endMeter(slot)
         unsubscribeAll(slot)
         setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
         markDirty(slot)

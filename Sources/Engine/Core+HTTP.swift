@@ -235,7 +235,9 @@ extension Core {
             scratch.removeAll()
             open(slot, handler: handler, state: state, messageBytesMax: messageBytesMax, liveness: liveness)
             if rest > 0, let base = unsafe block.base {
+                let before = counters.messagesIn
                 unsafe receiveFrames(slot, base + start, count: rest)
+                charge(slot, messages: counters.messagesIn &- before, bytes: rest)
             }
             pool.give(&block)
         }
@@ -264,6 +266,7 @@ extension Core {
         } else {
             timers.cancel(Int(slot))
         }
+        beginMeter(slot)
         handlers[Int(handler)].opened(Session(core: self, slot: slot))
     }
 

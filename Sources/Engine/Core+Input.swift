@@ -109,6 +109,8 @@ extension Core {
         let connection = unsafe connections[slot]
         if unsafe connection.pointee.phase == .http { return }
         if !input.isEmpty {
+            let before = counters.messagesIn
+            defer { charge(slot, messages: counters.messagesIn &- before, bytes: 0) }
             var input = input
             unsafe input.withUnsafeMutableBufferPointer { buffer in
                 guard let base = buffer.baseAddress else { return }
@@ -133,6 +135,7 @@ extension Core {
     func resumeReading(_ slot: UInt32) {
         let connection = unsafe connections[slot]
         if unsafe !connection.pointee.flags.contains(.readingPaused) || connection.pointee.phase == .joining { return }
+        if isResting(slot) { return }
         unsafe connection.pointee.flags.remove(.readingPaused)
         command(.resumeReceiving, slot)
     }

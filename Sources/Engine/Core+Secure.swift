@@ -33,11 +33,23 @@ struct WaitingHello: BitwiseCopyable {
 extension Core {
     // MARK: Input
 
-    /// Bytes of a connection that are not what the engine reads: a PROXY header, TLS, or what nobody reads.
+    /// Bytes of a connection that are not what the engine reads: a PROXY header, TLS, or what nobody reads; or bytes
+    /// that are counted.
     func receiveGuarded(_ slot: UInt32, _ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
         let flags = unsafe connections[slot].pointee.flags
         if flags.contains(.deaf) { return }
-        if flags.contains(.proxied) { return unsafe gatherProxyHeader(slot, bytes, count: count) }
+        let isHTTP = unsafe connections[slot].pointee.phase == .http
+        if isHTTP && flags.contains(.proxied) { return unsafe gatherProxyHeader(slot, bytes, count: count) }
+        if isHTTP || !flags.contains(.metered) { return unsafe receiveUncounted(slot, flags, bytes, count: count) }
+        let before = counters.messagesIn
+        unsafe receiveUncounted(slot, flags, bytes, count: count)
+        charge(slot, messages: counters.messagesIn &- before, bytes: count)
+    }
+
+    private func receiveUncounted(
+        _ slot: UInt32, _ flags: ConnectionFlags, _ bytes: UnsafeMutablePointer<UInt8>, count: Int
+    ) {
+        if !flags.contains(.secured) { return unsafe receivePlain(slot, bytes, count: count) }
         if let records = unsafe secureLinks[slot].pointee.records {
             return unsafe receiveRecords(slot, records, bytes, count: count)
         }

@@ -103,12 +103,13 @@ extension Core {
     private func openTimerFired(_ slot: UInt32) {
         let connection = unsafe connections[slot]
         var next = UInt32.max
+        if unsafe connection.pointee.flags.contains(.metered), let resume = meterTimerFired(slot) { next = resume }
         if unsafe connection.pointee.flags.contains(.blocked) {
             let deadline = unsafe connection.pointee.blockedTick + seconds(limits.slowConsumerSeconds)
             if nowTick >= deadline { return closeSlowConsumer(slot) }
             next = min(next, deadline)
         }
-        if unsafe connection.pointee.messageTick != 0 {
+        if unsafe connection.pointee.messageTick != 0 && !isResting(slot) {
             let deadline = unsafe connection.pointee.messageTick + seconds(limits.messageSeconds)
             if nowTick >= deadline {
                 return fail(slot, reason: .messageTimeout, code: .policyViolation, text: "message not complete in time")

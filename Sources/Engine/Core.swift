@@ -121,6 +121,8 @@ final class HeldPublishes {
     var knowsPeers = false
     /// What they are counted by, by slot; `.none` for those that are not. Touched only where `knowsPeers`.
     let countedAddresses: SideTable<AddressKey>
+    /// What connections have sent, by slot; touched only where that is bounded.
+    let meters: SideTable<InputMeter>
     /// Is told whom the bound on connections of an address has turned away.
     var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
 
@@ -179,6 +181,7 @@ final class HeldPublishes {
         secureLinks = SideTable(capacity: limits.connectionsMax)
         peers = SideTable(capacity: limits.connectionsMax)
         countedAddresses = SideTable(capacity: limits.connectionsMax)
+        meters = SideTable(capacity: limits.connectionsMax)
         handshakeTokens = limits.handshakesPerSecond * Int(Clock.ticksPerSecond)
         subscriptions = Slab(
             capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26),
@@ -308,6 +311,8 @@ final class HeldPublishes {
         limits.slowConsumerSeconds = new.slowConsumerSeconds
         limits.connectionsPerAddress = new.connectionsPerAddress
         limits.accepts = new.accepts
+        limits.messages = new.messages
+        limits.bytes = new.bytes
         limits.headSeconds = new.headSeconds
         limits.handshakeSeconds = new.handshakeSeconds
         limits.handshakesPerSecond = new.handshakesPerSecond

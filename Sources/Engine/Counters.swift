@@ -54,6 +54,8 @@ public struct CoreCounters: Sendable {
     public var acceptsLagged: UInt64 = 0
     /// Connections refused because their address has as many as it may have.
     public var addressRefusals: UInt64 = 0
+    /// Times that a WebSocket was not read for a while because it had sent as much as it may.
+    public var inputRested: UInt64 = 0
     public var readersBlocked: UInt64 = 0
     public var inputDeferred: UInt64 = 0
     public var publishersHeld: UInt64 = 0

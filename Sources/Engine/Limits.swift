@@ -26,6 +26,9 @@ public struct EngineLimits: Sendable {
     public var handshakesPerSecond = 500
     /// New connections of the whole node in a second; over it they wait in the kernel's queue.
     public var accepts = BucketRule(perSecond: 0, burst: 1)
+    /// Messages, and bytes, that one WebSocket may send; over it it is not read until there is a token again.
+    public var messages = BucketRule(perSecond: 0, burst: 1)
+    public var bytes = BucketRule(perSecond: 0, burst: 1)
     /// Connections that one address may have on the whole node; 0: no bound.
     public var connectionsPerAddress = 0
     /// Whose PROXY headers and X-Forwarded-For fields are believed.

@@ -46,6 +46,7 @@ extension ApplicationConfiguration {
         channels.presenceQuietMembers = app.presenceQuietMembers
         channels.presenceMemberBytesMax = app.presenceMemberBytesMax
         channels.clientEventsPerSecond = app.clientEventsPerSecondMax
+        publishes = BucketRule(perSecond: app.publishesPerSecondMax, burst: app.publishesBurst)
         if app.tellsSubscriptionCounts { features.insert(.subscriptionCount) }
         channels.sendsSubscriptionErrors = app.sendsSubscriptionErrors
         if app.rateLimit.isEnabled {
@@ -148,6 +149,8 @@ extension EngineLimits {
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
         connectionsPerAddress = limits.connectionsPerAddress
+        messages = BucketRule(perSecond: limits.messagesPerSecond, burst: limits.messagesBurst)
+        bytes = BucketRule(perSecond: limits.bytesPerSecond, burst: limits.bytesBurst)
         accepts = BucketRule(perSecond: limits.acceptsPerSecond, burst: limits.acceptsBurst)
         channelsMax = limits.channelsMax
         subscriptionsPerConnectionMax = limits.subscriptionsPerConnectionMax

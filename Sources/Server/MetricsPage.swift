@@ -15,6 +15,7 @@ final class MetricsPage: Sendable {
     private let backend: String
     private let version: String
     private let counters: ConnectionCounters
+    private let publishing: PublishBuckets
     private let services: NodeServices
     private let dangers: Int
     /// The port with which Soketi's names are told; nil: they are not.
@@ -22,12 +23,13 @@ final class MetricsPage: Sendable {
     private let startedAt: Double
 
     init(
-        backend: String, version: String, counters: ConnectionCounters, services: NodeServices, dangers: Int,
+        backend: String, version: String, shared: PusherNode.Shared, services: NodeServices, dangers: Int,
         soketiPort: Int?
     ) {
         self.backend = backend
         self.version = version
-        self.counters = counters
+        counters = shared.counters
+        publishing = shared.publishing
         self.services = services
         self.dangers = dangers
         self.soketiPort = soketiPort
@@ -102,6 +104,7 @@ final class MetricsPage: Sendable {
         appendClosed(reports, to: &text)
         appendResponses(reports, to: &text)
         appendApplications(to: &text)
+        appendPublishing(to: &text)
         appendProcess(to: &text)
         if let soketiPort {
             let applications = services.registry.listed.prefix(MetricsPage.applicationsMax).map {
@@ -160,6 +163,13 @@ final class MetricsPage: Sendable {
         for index in 0..<min(count, MetricsPage.applicationsMax) {
             text += "clarion_application_connections{application=\"\(index + 1)\"} \(counters.value(index))\n"
         }
+    }
+
+    private func appendPublishing(to text: inout String) {
+        text += "# HELP clarion_publishes_refused_total Requests to publish that were refused for the time being.\n"
+        text += "# TYPE clarion_publishes_refused_total counter\n"
+        text += "clarion_publishes_refused_total{reason=\"rate\"} \(publishing.overRateCount)\n"
+        text += "clarion_publishes_refused_total{reason=\"behind\"} \(publishing.behindCount)\n"
     }
 
     /// Applications that are listed one by one: each is a line.
@@ -260,6 +270,10 @@ final class MetricsPage: Sendable {
         (
             "accepts_refused_total", "counter", "Connections refused because the worker is full or stops.",
             { $0.core.acceptsRefused }
+        ),
+        (
+            "input_rested_total", "counter", "Times a WebSocket was not read because it had sent what it may.",
+            { $0.core.inputRested }
         ),
         (
             "accepts_paced_total", "counter", "Times accepting rested because of limits.accepts_per_second.",

@@ -217,7 +217,7 @@ private func nodeConfiguration(
     let echoMessageBytesMax = settings.limits.echoMessageBytesMax
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
-        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, counters: shared.counters,
+        backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, shared: shared,
         services: services, dangers: dangers, soketiPort: settings.tellsSoketiMetrics ? settings.port : nil)
     let pusherConfiguration = PusherConfiguration(settings, apps: services.registry.initial)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.

@@ -32,6 +32,9 @@ public struct AppSettings: Sendable, Equatable {
     public var presenceMemberBytesMax = 1_024
     /// Client events of one connection in a second; 0 is no bound.
     public var clientEventsPerSecondMax = 0
+    /// Messages over HTTP in a second, 0: no bound; and how many may come at once.
+    public var publishesPerSecondMax = 0
+    public var publishesBurst = 100
     /// Whether subscribers are told how many they are.
     public var tellsSubscriptionCounts = false
     /// Whether refused subscriptions are told by `pusher:subscription_error` too.

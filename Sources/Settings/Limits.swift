@@ -8,6 +8,12 @@ public struct Limits: Sendable, Equatable {
     /// New connections of the whole node in a second, 0: no bound; and how many may come at once.
     public var acceptsPerSecond = 0
     public var acceptsBurst = 500
+    /// Messages of one WebSocket in a second, 0: no bound; and how many may come at once.
+    public var messagesPerSecond = 0
+    public var messagesBurst = 100
+    /// Bytes of one WebSocket in a second, 0: no bound; and how many may come at once.
+    public var bytesPerSecond = 0
+    public var bytesBurst = 256 << 10
     /// Channels that one worker knows.
     public var channelsMax = 1 << 20
     /// Subscriptions of one connection.

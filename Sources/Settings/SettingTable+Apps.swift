@@ -86,6 +86,16 @@ extension SettingTable {
             "Client events of one connection in a second; 0 is no bound. The hosted service allows 10.",
             cost: "Nothing by itself.", reached: "The event is refused with error 4301."),
         SettingRow(
+            "publishes_per_second_max", \.publishesPerSecondMax, .integer(0...1_000_000), unit: "messages",
+            "Messages that may be published over HTTP in a second, on the whole node; 0 is no bound. An event counts "
+                + "once for each of its channels.",
+            cost: "Deliveries to all subscribers of the channels.",
+            reached: "The request is refused with 429 and Retry-After; other applications are not touched."),
+        SettingRow(
+            "publishes_burst", \.publishesBurst, .integer(1...1_000_000), unit: "messages",
+            "Messages that may come at once where publishes_per_second_max is set. A request is let in as a whole, its "
+                + "surplus on credit.", cost: "As there.", reached: "As there."),
+        SettingRow(
             "subscription_counts", \.tellsSubscriptionCounts, .boolean,
             "Tells subscribers how many they are (pusher_internal:subscription_count), but on presence channels."),
         SettingRow(

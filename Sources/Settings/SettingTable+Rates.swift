@@ -18,5 +18,25 @@ extension SettingTable {
             "limits.accepts_burst", \.limits.acceptsBurst, .integer(1...1_000_000), unit: "connections",
             reloads: true, "New connections that may come at once where limits.accepts_per_second is set.",
             cost: "As there, all at once.", reached: "As there."),
+        SettingRow(
+            "limits.messages_per_second", \.limits.messagesPerSecond, .integer(0...1_000_000),
+            unit: "messages a second and connection", reloads: true,
+            "Messages that a WebSocket may send in the long run; 0 is no bound. Holds for those that are opened later.",
+            cost: "What the protocol makes of a message, for each. The bound itself takes 24 bytes of a connection.",
+            reached: "It is not read until there is a token again, so its peer has to wait; nothing is lost."),
+        SettingRow(
+            "limits.messages_burst", \.limits.messagesBurst, .integer(1...1_000_000), unit: "messages", reloads: true,
+            "Messages that may come at once where limits.messages_per_second is set. What is in one receive buffer "
+                + "(4 KiB) is let in as a whole, on credit.", cost: "As there.", reached: "As there."),
+        SettingRow(
+            "limits.bytes_per_second", \.limits.bytesPerSecond, .bytes(0...1 << 40),
+            unit: "bytes a second and connection", reloads: true,
+            "Bytes, with frame heads and TLS, that a WebSocket may send in the long run; 0 is no bound. Holds for "
+                + "those that are opened later.",
+            cost: "A worker reads 1 to 2 GiB a second.", reached: "As limits.messages_per_second."),
+        SettingRow(
+            "limits.bytes_burst", \.limits.bytesBurst, .bytes(1...1 << 32), unit: "bytes", reloads: true,
+            "Bytes that may come at once where limits.bytes_per_second is set.", cost: "As there.",
+            reached: "As there."),
     ]
 }

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MANY_OF_EACH, ONE_OF_EACH
-from harness.client import HOST, RawSocket, wait_until
+from conftest import MANY_OF_EACH, ONE_OF_EACH, leave
+from harness.client import HOST, RawSocket, WebSocket, wait_until
 from harness.node import BASE, Node, Settings, Variant
+from harness.pusher import PusherClient, api
 
 pytestmark = pytest.mark.variants(ONE_OF_EACH + MANY_OF_EACH)
 FLOOD, OTHER = "127.0.0.9", "127.0.0.10"
@@ -208,3 +209,87 @@ def test_open_connections_do_not_feel_the_rate(node: Node) -> None:
         client.expect(1, f"{number}".encode())
     for connection in waiting:
         connection.close()
+
+
+# 4.10, 4.11: what an application publishes
+
+RATED_PUBLISHING = BASE.with_environment(REVERB_APP2_ID="app-2", REVERB_APP2_KEY="key-2", REVERB_APP2_SECRET="secret-2",
+                                         CLARION_APP_PUBLISHES_PER_SECOND_MAX="5", CLARION_APP_PUBLISHES_BURST="10")
+OTHER_APP = {"app": "app-2", "key": "key-2", "secret": "secret-2"}
+
+
+def refused_publishes(node: Node) -> float:
+    """Requests that were refused with 429."""
+    metrics = node.metrics()
+    return metrics.total(metrics.select(lambda name, labels: name == "clarion_publishes_refused_total" and labels["reason"] == "rate"))
+
+
+@pytest.mark.settings(RATED_PUBLISHING)
+def test_row_4_10_publishing_over_the_rate(node: Node) -> None:
+    """4.10: over its rate an application gets 429 and is told when to come back; every publish of another one passes meanwhile, and
+    reaches its subscribers."""
+    event = {"name": "e", "channel": "c", "data": "x"}
+    mine, others = PusherClient(node), PusherClient(node, key="key-2")
+    mine.subscribe("c")
+    others.subscribe("c")
+    before = refused_publishes(node)
+    answers = []
+    for number in range(60):
+        answers.append(api(node, "POST", "/events", event | {"data": f"{number}"}))
+        assert api(node, "POST", "/events", event | {"data": f"{number}"}, **OTHER_APP).status == 200
+    for number in range(60):
+        assert others.read_json()["data"] == f"{number}"
+    passed = [number for number, answer in enumerate(answers) if answer.status == 200]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert len(passed) >= 10 and refused
+    for answer in refused:
+        assert answer.status == 429 and answer.fields["retry-after"] == "1" and b"5 messages a second" in answer.body, answer
+    # What was refused was not published.
+    for number in passed:
+        assert mine.read_json()["data"] == f"{number}"
+    assert refused_publishes(node) - before == len(refused)
+    # A batch is let in as a whole, on credit: events count once for each channel.
+    wait_until(lambda: api(node, "POST", "/events", event).status == 200, "a token is back")
+    mine.read_json()
+    wait_until(lambda: api(node, "POST", "/batch_events", {"batch": [event] * 10}).status == 200, "a token is back")
+    answer = api(node, "POST", "/events", event | {"channel": "d"})
+    assert answer.status == 429 and answer.fields["retry-after"] in ("2", "5")
+    for _ in range(10):
+        assert mine.read_json()["data"] == "x"
+    # Questions are not publishing.
+    assert api(node, "GET", "/channels").status == 200
+
+
+# What one connection sends
+
+METERED = BASE.with_flags("--limits-messages-per-second", "100", "--limits-messages-burst", "10")
+METERED_BYTES = BASE.with_flags("--limits-bytes-per-second", "65536", "--limits-bytes-burst", "16384")
+
+
+def served(client: WebSocket, first: int, count: int, size: int) -> float:
+    """Sends so many messages at once and reads their echoes; the seconds it took."""
+    start = time.monotonic()
+    for number in range(first, first + count):
+        client.text(f"{number} ".ljust(size, "x"))
+    for number in range(first, first + count):
+        client.expect(1, f"{number} ".ljust(size, "x").encode())
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize("settings, count, size", [(METERED, 200, 50), (METERED_BYTES, 100, 1000)], ids=["messages", "bytes"])
+def test_one_who_sends_too_much_waits(pool, variant: Variant, settings: Settings, count: int, size: int) -> None:
+    """Who sends more than it may is read later: every message is answered, in order, in no less time than the rate says. Others are
+    served at once, and the connection stays."""
+    node = pool.get(settings, variant)
+    before = node.metrics().value("clarion_input_rested_total")
+    client, other = node.echo(), node.echo()
+    spent = served(client, 0, count, size)
+    assert other.is_alive()
+    spent += served(client, count, 20, size)
+    # 200 messages at 100 a second, or 100 000 bytes at 65 536, less the burst; generous, for what is in a buffer comes on credit.
+    assert spent >= 1
+    assert node.metrics().value("clarion_input_rested_total") > before
+    assert client.is_alive() and other.is_alive()
+    client.say_goodbye()
+    other.say_goodbye()
+    leave(node)

@@ -12,12 +12,13 @@ import Testing
     private func call(
         _ method: String, _ path: String, query: String = "", body: String = "", signed: Bool = true,
         secret: String = "app-secret", key: String = "app-key", occupancy: [String: Int] = [:],
-        _ node: PusherNode? = nil, signedPath: String? = nil
+        _ node: PusherNode? = nil, signedPath: String? = nil, inputDelaySeconds: Int = 0
     ) throws -> RecordingPeer {
         let node = try node ?? sampleNode()
         let peer = RecordingPeer()
         peer.occupancy = occupancy
-        let api = PusherAPI(node, clock: { PusherAPITests.now })
+        peer.inputDelaySeconds = inputDelaySeconds
+        let api = PusherAPI(node, clock: { PusherAPITests.now }, monotonicClock: { 1_000_000_000_000 })
         var parameters = query
         if signed {
             parameters +=
@@ -313,5 +314,30 @@ import Testing
         #expect(json(try call("GET", "/apps/app-id/connections", node)) == #"{"connections":2}"#)
         handler.end(peers[0])
         #expect(json(try call("GET", "/apps/app-id/connections", node)) == #"{"connections":1}"#)
+    }
+
+    /// Rows 4.10 and 4.11: over the application's rate 429, and 503 when the node is behind; then nothing is published.
+    @Test func tooMuchAndTooLate() throws {
+        let event = #"{"name":"e","channels":["c","d"],"data":"x"}"#
+        let node = try sampleNode { $0.publishes = BucketRule(perSecond: 1, burst: 4) }
+        for _ in 0..<2 {
+            let peer = try call("POST", "/apps/app-id/events", body: event, node)
+            #expect(peer.responses[0].status == 200 && peer.published.count == 2)
+        }
+        let refused = try call("POST", "/apps/app-id/events", body: event, node)
+        #expect(refused.responses[0].status == 429 && refused.published.isEmpty)
+        #expect(refused.responses[0].fields == "Retry-After: 1\r\n")
+        #expect(refused.responses[0].body.contains("1 messages a second. Nothing was published"))
+        #expect(node.publishing.overRateCount == 1 && node.publishing.behindCount == 0)
+        // Neither do questions count, nor does another application.
+        #expect(try call("GET", "/apps/app-id/channels", node).responses[0].status == 200)
+        let other = try call(
+            "POST", "/apps/app-two/events", body: event, secret: "secret-two", key: "key-two", node)
+        #expect(other.responses[0].status == 200)
+        let late = try call(
+            "POST", "/apps/app-two/events", body: event, secret: "secret-two", key: "key-two", node,
+            inputDelaySeconds: PusherLimits.publishDelaySecondsMax)
+        #expect(late.responses[0].status == 503 && late.responses[0].fields == "Retry-After: 1\r\n")
+        #expect(late.published.isEmpty && node.publishing.behindCount == 1)
     }
 }

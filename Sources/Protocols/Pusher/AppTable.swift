@@ -95,6 +95,9 @@ struct AppTable: Sendable {
     /// The name space of an application's channels. 0 belongs to none.
     static func space(of index: Int) -> UInt16 { UInt16(truncatingIfNeeded: index + 1) }
 
+    /// The application of a name space that is one's.
+    static func index(ofSpace space: UInt16) -> Int { Int(space) - 1 }
+
     /// Puts an application in the place of number `change.number`, or takes that one away. Of several changes that
     /// belong together, all are taken out (`withdraw`) before the first is put in: they may swap their keys.
     ///

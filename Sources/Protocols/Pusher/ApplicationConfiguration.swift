@@ -1,3 +1,5 @@
+public import ClarionEngine
+
 /// From whom an application takes client events.
 public enum ClientEventSource: String, Sendable, CaseIterable {
     /// From everybody; on protected channels still from subscribers only.
@@ -87,6 +89,8 @@ public struct ApplicationConfiguration: Sendable, Equatable {
     public var activityTimeoutSeconds = 30
     /// nil: no limit.
     public var rateLimit: MessageRateLimit?
+    /// Messages that may be published over HTTP on the whole node, each event counting once for each of its channels.
+    public var publishes = BucketRule(perSecond: 0, burst: 1)
     public var channels = ChannelRules()
     /// What its webhooks want to hear of.
     public var webhookKinds: WebhookKinds = []

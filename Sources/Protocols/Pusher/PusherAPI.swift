@@ -12,10 +12,22 @@ final class PusherAPI {
     private var output = ByteBuffer()
     /// Unix seconds.
     private let clock: () -> Int
+    /// Nanoseconds that only go forward.
+    private let monotonicClock: () -> UInt64
 
-    init(_ node: PusherNode, clock: @escaping () -> Int = { time(nil) }) {
+    init(
+        _ node: PusherNode, clock: @escaping () -> Int = { time(nil) },
+        monotonicClock: @escaping () -> UInt64 = PusherAPI.monotonicNanoseconds
+    ) {
         self.node = node
         self.clock = clock
+        self.monotonicClock = monotonicClock
+    }
+
+    private static func monotonicNanoseconds() -> UInt64 {
+        var now = timespec()
+        _ = unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
     }
 
     private static let json: StaticString = "application/json"
@@ -128,11 +140,13 @@ final class PusherAPI {
     /// A request to publish, signed. With a key it is checked whole before the key counts as used.
     private func take(_ request: PusherRequest, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
         if caller.inputDelaySeconds >= PusherLimits.publishDelaySecondsMax {
+            node.publishing.noteBehind()
             return caller.respond(
                 status: 503, contentType: PusherAPI.plainText,
                 body: ByteView("The node is behind. Nothing was published; please try again."),
                 fields: "Retry-After: 1\r\n")
         }
+        if isOverRate(space, caller) { return }
         let body = request.body
         guard unsafe UTF8Stream.isValid(body.base, count: body.count), let root = JSON.parse(body) else {
             return refuse(400, "Bad request: the body is not valid JSON.", caller)
@@ -147,6 +161,28 @@ final class PusherAPI {
         var reader = EventReader(bodyBytes: body.count, dataBytesMax: node.configuration.eventDataBytesMax)
         if read(root, isBatch: isBatch, &reader, caller) == nil { return }
         caller.publishOnce(key, body.array, isBatch: isBatch, space: space, self)
+    }
+
+    private func publishRule(_ space: UInt16) -> BucketRule {
+        node.table.applications[AppTable.index(ofSpace: space)].configuration.publishes
+    }
+
+    /// Whether the application has published as much as it may; then the answer says when to come back.
+    private func isOverRate(_ space: UInt16, _ caller: some PusherCaller) -> Bool {
+        let rule = publishRule(space)
+        guard rule.isOn else { return false }
+        let index = AppTable.index(ofSpace: space)
+        guard let seconds = node.publishing.secondsToWait(index, rule, now: monotonicClock()) else { return false }
+        node.publishing.noteOverRate()
+        output.removeAll()
+        output.append("The application may publish ")
+        output.append(decimal: UInt64(rule.perSecond))
+        output.append(" messages a second. Nothing was published; please try again in ")
+        output.append(decimal: UInt64(seconds))
+        output.append(seconds == 1 ? " second." : " seconds.")
+        caller.respond(
+            status: 429, contentType: PusherAPI.plainText, body: output.view, fields: RetryAfter.field(seconds))
+        return true
     }
 
     /// The key of a request; the field of the head counts before that of the body.
@@ -174,6 +210,11 @@ final class PusherAPI {
     ) {
         var reader = EventReader(bodyBytes: body.count, dataBytesMax: node.configuration.eventDataBytesMax)
         guard let events = read(root, isBatch: isBatch, &reader, caller) else { return }
+        let rule = publishRule(space)
+        if rule.isOn {
+            let count = events.reduce(0) { $0 + $1.channels.count }
+            node.publishing.take(count, of: AppTable.index(ofSpace: space), rule, now: monotonicClock())
+        }
         for event in events { publish(event, space: space, caller) }
         if isBatch { confirmBatch(events, space: space, caller) } else { confirm(events[0], space: space, caller) }
         withExtendedLifetime(reader) {}  // names of channels lie in it
@@ -248,5 +289,19 @@ final class PusherAPI {
         output.removeAll()
         output.append(text)
         caller.respond(status: status, contentType: PusherAPI.plainText, body: output.view, fields: "")
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3). Seconds are rounded up to one of a few values, which need no memory.
+enum RetryAfter {
+    static func field(_ seconds: Int) -> StaticString {
+        switch seconds {
+        case ...1: "Retry-After: 1\r\n"
+        case 2: "Retry-After: 2\r\n"
+        case 3...5: "Retry-After: 5\r\n"
+        case 6...10: "Retry-After: 10\r\n"
+        case 11...30: "Retry-After: 30\r\n"
+        default: "Retry-After: 60\r\n"
+        }
     }
 }

@@ -3,6 +3,7 @@
 public final class PusherNode {
     public private(set) var configuration: PusherConfiguration
     public let counters: ConnectionCounters
+    let publishing: PublishBuckets
     private(set) var table: AppTable
     /// What a message needs to know of its application, by the application's number.
     private(set) var rules: [ApplicationRules]
@@ -15,6 +16,7 @@ public final class PusherNode {
     /// What all workers of a node have in common.
     public struct Shared: Sendable {
         public let counters: ConnectionCounters
+        public let publishing: PublishBuckets
         public var webhooks: (any WebhookSink)?
         public var directory: (any ApplicationDirectory)?
         /// How long a request waits for an application that is being looked up, and how long one that was not found is
@@ -22,7 +24,10 @@ public final class PusherNode {
         public var lookupSeconds = 2
         public var absentSeconds = 10
 
-        public init() { counters = ConnectionCounters() }
+        public init() {
+            counters = ConnectionCounters()
+            publishing = PublishBuckets()
+        }
     }
 
     /// - Throws: `AppTableError` when the applications cannot be told apart or lack something.
@@ -32,6 +37,7 @@ public final class PusherNode {
         table = try AppTable(configuration.applications)
         rules = table.applications.map { ApplicationRules($0.configuration) }
         counters = shared.counters
+        publishing = shared.publishing
         webhooks = shared.webhooks
         lookups = shared.directory.map {
             AppLookups($0, worker: worker, waitSeconds: shared.lookupSeconds, absentSeconds: shared.absentSeconds)

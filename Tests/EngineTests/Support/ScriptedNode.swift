@@ -123,10 +123,22 @@ final class ScriptedNode {
     /// Turns in random order until all is quiet. False when it never is.
     func settle(turnsMax: Int = 200_000) -> Bool {
         for _ in 0..<turnsMax {
-            if isQuiet { return true }
+            if isQuiet {
+                if !waitsForRest || !isAnybodyResting { return true }
+                for worker in workers { worker.core.nowTick += 1 }
+            }
             turnAny()
         }
         return false
+    }
+
+    /// Whether `settle` lets time pass until everybody is read again who sent more than it may.
+    var waitsForRest = false
+
+    private var isAnybodyResting: Bool {
+        cores.contains { core in
+            (0..<UInt32(core.connections.touched)).contains { core.connections.isInUse($0) && core.isResting($0) }
+        }
     }
 
     /// Lets time pass for all workers, and each look at what is due.

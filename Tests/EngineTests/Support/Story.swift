@@ -52,6 +52,7 @@ final class Story {
         plan.limits.mailBatchesMax = [2, 16, 256][random.below(3)]
         plan.limits.connectionsMax = kind.clientsMax + 2
         // Counted, and never too many.
+        if seed % 3 == 0 { plan.limits.messages = BucketRule(perSecond: 1_000_000, burst: 1) }
         plan.limits.connectionsPerAddress = seed % 2 == 0 ? 1000 : 0
         if kind.isSlow {
             plan.odds.refusedSend = 0
@@ -71,6 +72,7 @@ final class Story {
         }
         node = try ScriptedNode(plan, seed: random.next())
         node.checkEvery = 6
+        node.waitsForRest = true
         for worker in node.workers where kind.isSlow { worker.router.messageBytesMax = 1024 }
         let recorder = add(.recorder)
         for channel in 0..<kind.channelCount { ask(recorder, channel) }
