@@ -133,8 +133,8 @@ public final class Node: Sendable {
         for index in 0..<configuration.workers { exchange.post(Mail(.stop), to: index) }
     }
 
-    /// Tells all workers to send their clients away, spread over `EngineLimits.drainSpreadSeconds`. Nothing is published
-    /// over HTTP any more, and no connection becomes a WebSocket, unless there is a successor: then those are
+    /// Tells all workers to send their clients away, spread over `EngineLimits.drainSpreadSeconds`. Nothing is
+    /// published over HTTP any more, and no connection becomes a WebSocket, unless there is a successor: then those are
     /// still let in that were accepted here. `stop` comes when `isDrained`, or earlier.
     public func drain(hasSuccessor: Bool = false) {
         for index in 0..<configuration.workers {
