@@ -26,5 +26,6 @@ public struct BenchmarkBody: Sendable {
 
     /// All bodies, floor by floor from the bottom.
     public static let all: [BenchmarkBody] =
-        bytesBodies + frameBodies + textBodies + httpBodies + timerBodies + logBodies + workerBodies + pusherBodies
+        bytesBodies + frameBodies + textBodies + httpBodies + timerBodies + logBodies + deflateBodies + workerBodies
+        + pusherBodies
 }

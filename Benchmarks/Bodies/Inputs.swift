@@ -68,8 +68,27 @@ enum Inputs {
 
     static func clientFrame(_ text: String) -> [UInt8] { clientFrame(Array(text.utf8)) }
 
-    /// An opening handshake as a browser sends it.
-    static func upgradeRequest(path: String) -> String {
+    /// About so many bytes of JSON as applications send it.
+    static func json(_ count: Int) -> [UInt8] {
+        var text = ""
+        var number = 0
+        while text.utf8.count < count - 2 {
+            number += 1
+            text +=
+                #"{"id":\#(1000 + number * 7),"price":\#(number * 37 % 101).25,"side":"\#(number % 3 == 0 ? "sell" : "buy")"},"#
+        }
+        return Array("[\(text.dropLast())]".utf8)
+    }
+
+    /// An opening handshake as a browser sends it; `deflates`: with its offer to compress.
+    static func upgradeRequest(path: String, deflates: Bool = true) -> String {
+        let request = browserRequest(path: path)
+        return deflates ? request : request.replacing(offer, with: "")
+    }
+
+    private static let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+
+    private static func browserRequest(path: String) -> String {
         """
         GET \(path) HTTP/1.1\r
         Host: 127.0.0.1:8080\r

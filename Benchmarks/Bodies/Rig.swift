@@ -84,10 +84,10 @@ final class Rig {
         settle()
     }
 
-    /// A WebSocket connection to `path`.
-    func open(_ path: String) -> Handle {
+    /// A WebSocket connection to `path`, compressed if `deflates`.
+    func open(_ path: String, deflates: Bool = false) -> Handle {
         let handle = connect()
-        send(handle, StaticBytes(Inputs.upgradeRequest(path: path)))
+        send(handle, StaticBytes(Inputs.upgradeRequest(path: path, deflates: deflates)))
         precondition(worker.counters.upgrades > 0, "the upgrade was refused")
         return handle
     }

@@ -18,6 +18,8 @@ let workerBodies: [BenchmarkBody] = [
     fanOutBody("worker-fanout-1k", subscribers: 1_000, messages: 1, iterations: 20),
     fanOutBody("worker-fanout-1k-16", subscribers: 1_000, messages: 16, iterations: 320),
     fanOutBody("worker-fanout-1k-16k-bytes", subscribers: 1_000, messages: 1, textBytes: 16 << 10, iterations: 20),
+    fanOutBody(
+        "worker-fanout-1k-deflate-512", subscribers: 1_000, messages: 1, textBytes: 512, deflates: true, iterations: 20),
     BenchmarkBody("worker-rooms", "message", iterations: 2_000) {
         // A thousand connections in a hundred channels of ten: a message goes to ten.
         let rig = Rig(connectionsMax: 2_000)
@@ -59,12 +61,12 @@ func publish(_ channel: String, textBytes: Int) -> String {
 
 /// One channel; `messages` published in one piece go to all `subscribers`. An iteration is one message.
 private func fanOutBody(
-    _ name: String, subscribers: Int, messages: Int, textBytes: Int = 64, iterations: Int
+    _ name: String, subscribers: Int, messages: Int, textBytes: Int = 64, deflates: Bool = false, iterations: Int
 ) -> BenchmarkBody {
     BenchmarkBody(name, "message", iterations: iterations) {
         let rig = Rig(connectionsMax: subscribers + 16)
         let subscription = StaticBytes(Inputs.clientFrame(subscribe("orders.42")))
-        for _ in 0..<subscribers { rig.send(rig.open("/ws"), subscription) }
+        for _ in 0..<subscribers { rig.send(rig.open("/ws", deflates: deflates), subscription) }
         let publisher = rig.open("/ws")
         let frame = Inputs.clientFrame(publish("orders.42", textBytes: textBytes))
         let burst = StaticBytes(Array((0..<messages).map { _ in frame }.joined()))
