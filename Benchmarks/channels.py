@@ -167,7 +167,7 @@ def members(options: argparse.Namespace) -> None:
             client.socket.sendall(client.subscribe("presence-crowd", data))
             if index % 16 == 15:
                 drain.once(0)
-        seconds = drain.until_quiet() - started
+        seconds = drain.until_quiet(5) - started
         joined = server.cpu() - before
         received = sum(client.bytes for client in clients)
         told = messages(bytes(auditor.kept))
@@ -186,7 +186,7 @@ def members(options: argparse.Namespace) -> None:
             client.socket.sendall(frame('{"event":"pusher:unsubscribe","data":{"channel":"presence-crowd"}}'))
             if index % 16 == 15:
                 drain.once(0)
-        drain.until_quiet()
+        drain.until_quiet(5)
         left = server.cpu() - before
         if options.quiet == 0:
             gone = [json.loads(message["data"])["user_id"] for message in messages(bytes(auditor.kept))]
