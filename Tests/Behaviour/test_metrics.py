@@ -306,7 +306,7 @@ def test_every_reason_is_provoked() -> None:
     reasons = re.findall(r"^    case (\w+)$", source, re.M)
     assert sorted(reasons) == sorted(REASONS)
     # nodeFull: test_node_full below. shutdown: nobody can ask a node that stops; ScriptedClosingTests.stoppingLetsEverythingLeave.
-    # proxyHeader: test_listeners.test_1_12_wrong_proxy_headers. addressFull: test_limits.
+    # proxyHeader: test_listeners.test_1_12_wrong_proxy_headers. addressFull: test_limits.test_row_1_13_connections_of_one_address.
     elsewhere = ["nodeFull", "shutdown", "proxyHeader", "addressFull"]
     assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, *PROVOKED_OVER_TLS, *elsewhere])
 

@@ -28,7 +28,7 @@ struct RestrictedRingTests {
             IORING_OP_EPOLL_CTL,
         ]
         for operation in forbidden {
-            let result = try answer { entry in
+            let result = unsafe try answer { entry in
                 unsafe entry.pointee = io_uring_sqe()
                 unsafe entry.pointee.opcode = UInt8(operation.rawValue)
             }
@@ -39,7 +39,7 @@ struct RestrictedRingTests {
     @Test func flagsThatNoWorkerSetsAreRefused() throws {
         for flag in [1 << 1, 1 << 2, 1 << 3, 1 << 4] {
             // In the order of linux/io_uring.h: drain, link, hard link, async.
-            let result = try answer { entry in
+            let result = unsafe try answer { entry in
                 unsafe curing_prep_poll_writable(entry, 0, 0)
                 unsafe entry.pointee.flags = UInt8(flag)
             }

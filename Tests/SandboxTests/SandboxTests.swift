@@ -123,14 +123,14 @@ private func checkFilter() {
 }
 
 private func reads(_ path: String) -> Bool {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if descriptor >= 0 { close(descriptor) }
     return descriptor >= 0
 }
 
 /// Whether the file can be opened for writing, and is made if it is not there.
 private func makes(_ path: String) -> Bool {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
     if descriptor >= 0 { close(descriptor) }
     return descriptor >= 0
 }
