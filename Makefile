@@ -6,8 +6,9 @@ RELEASE_FLAGS = -c release -Xswiftc -cross-module-optimization -Xswiftc -enforce
 RELEASE_BIN = .build/release
 # What `make run` passes to `clarion start`, for example `make run ARGS='--port 9000'`.
 ARGS ?=
-# Seconds for each fuzz target.
-FUZZ_SECONDS ?= 60
+# Seconds for each fuzz target: `make fuzz T=3600`.
+T ?= 40
+FUZZ_SECONDS ?= $(T)
 
 .PHONY: run build release setup test unit behaviour lint format docs bench bench-check bench-accept bench-floors \
   bench-peers profile soak fuzz asan tsan conformance clean help

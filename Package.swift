@@ -156,7 +156,7 @@ let package = Package(
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
         tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend", "CUring"], exitTests),
-        tests("Transport", ["ClarionTransport", "ClarionLoop"]),
+        tests("Transport", ["ClarionTransport", "ClarionLoop", "CTLS"]),
         tests(
             "Engine",
             [

@@ -572,9 +572,9 @@ int ctls_write(ctls_session *session, const void *bytes, size_t count) {
 }
 
 size_t ctls_sealed_bound(size_t count) {
-    // Each record of up to 16 KiB has a head, a tag and at most as much as TLS allows it to grow by; a key update may
-    // go before it.
-    return count + (count / SSL3_RT_MAX_PLAIN_LENGTH + 1) * 320 + 128;
+    // Clients may want records of 512 bytes (RFC 6066 section 4). Each has a head, a tag and at most 8 bytes of nonce
+    // or one of type: all ciphers are AEAD. A key update may go before it.
+    return count + (count / 512 + 1) * 32 + 128;
 }
 
 void ctls_end(ctls_session *session) {

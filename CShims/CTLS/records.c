@@ -142,29 +142,36 @@ static int next_key(const ctls_records *records, side *one) {
     return derive(records, one);
 }
 
-ctls_records *ctls_take_over(ctls_session *session) {
-    const ctls_secrets *secrets = ctls_secrets_of(session);
-    if (secrets == NULL || SSL_version(session) != TLS1_3_VERSION || secrets->late_records < 0 ||
-        SSL_has_pending(session) || SSL_in_init(session))
-        return NULL;
-    const SSL_CIPHER *used = SSL_get_current_cipher(session);
+ctls_records *ctls_records_make(uint16_t suite, const uint8_t *read_secret, size_t read_count,
+                                const uint8_t *write_secret, size_t write_count, uint64_t written) {
     int index = 0;
-    while (index < CIPHERS && (used == NULL || SSL_CIPHER_get_protocol_id(used) != ciphers[index].suite)) index++;
-    if (index == CIPHERS || secrets->client_count != ciphers[index].secret_count ||
-        secrets->server_count != ciphers[index].secret_count)
+    while (index < CIPHERS && ciphers[index].suite != suite) index++;
+    if (index == CIPHERS || read_count != ciphers[index].secret_count || write_count != ciphers[index].secret_count)
         return NULL;
     ctls_records *records = calloc(1, sizeof *records);
     if (records == NULL) return NULL;
     records->cipher = (uint8_t)index;
     records->secret_count = ciphers[index].secret_count;
-    memcpy(records->read.secret, secrets->client, records->secret_count);
-    memcpy(records->write.secret, secrets->server, records->secret_count);
+    memcpy(records->read.secret, read_secret, read_count);
+    memcpy(records->write.secret, write_secret, write_count);
     if (!derive(records, &records->read) || !derive(records, &records->write)) {
         ctls_records_free(records);
         return NULL;
     }
-    records->write.sequence = (uint64_t)secrets->late_records;
+    records->write.sequence = written;
     return records;
+}
+
+ctls_records *ctls_take_over(ctls_session *session) {
+    const ctls_secrets *secrets = ctls_secrets_of(session);
+    const SSL_CIPHER *used = SSL_get_current_cipher(session);
+    // A client that wants short records (RFC 6066 section 4) gets them from OpenSSL.
+    if (secrets == NULL || used == NULL || SSL_version(session) != TLS1_3_VERSION || secrets->late_records < 0 ||
+        SSL_has_pending(session) || SSL_in_init(session) ||
+        SSL_SESSION_get_max_fragment_length(SSL_get_session(session)) != TLSEXT_max_fragment_length_DISABLED)
+        return NULL;
+    return ctls_records_make(SSL_CIPHER_get_protocol_id(used), secrets->client, secrets->client_count,
+                             secrets->server, secrets->server_count, (uint64_t)secrets->late_records);
 }
 
 void ctls_records_free(ctls_records *records) {
@@ -217,6 +224,12 @@ static size_t update_key(ctls_bench *bench, ctls_records *records, uint8_t *out)
     static const uint8_t message[5] = {MESSAGE_KEY_UPDATE, 0, 0, 1, 0};
     size_t count = seal_one(bench, records, TYPE_HANDSHAKE, message, sizeof message, out);
     return count > 0 && next_key(records, &records->write) ? count : 0;
+}
+
+size_t ctls_records_seal_one(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t last,
+                             uint8_t *out) {
+    if (count + 1 + TAG_BYTES > SEALED_BYTES_MAX) return 0;
+    return seal_one(bench, records, last, bytes, count, out);
 }
 
 size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t *out) {
@@ -278,6 +291,9 @@ static int take_handshake(ctls_bench *bench, ctls_records *records, const uint8_
 }
 
 int ctls_records_open(ctls_bench *bench, ctls_records *records, uint8_t *record, size_t count, ctls_wire *wire) {
+    // What `ctls_record_bytes` let pass; said again here, for a length taken wrong would reach far.
+    if (count <= HEAD_BYTES + TAG_BYTES || count > HEAD_BYTES + SEALED_BYTES_MAX)
+        return fail(bench, records, ALERT_OVERFLOW, wire);
     uint8_t *body = record + HEAD_BYTES;
     size_t sealed = count - HEAD_BYTES - TAG_BYTES;
     EVP_CIPHER_CTX *context = prepare(bench->open, records, &records->read);

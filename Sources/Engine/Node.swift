@@ -169,9 +169,9 @@ public final class Node: Sendable {
     }
 
     fileprivate func runWorker(_ index: Int) {
-        var all = sigset_t()
-        unsafe sigfillset(&all)
-        unsafe pthread_sigmask(SIG_BLOCK, &all, nil)
+        // A worker that crashes takes the process with it: half a node would serve half of each channel.
+        cposix_block_signals()
+        unsafe cposix_name_thread("worker-\(index)")
         if !configuration.processors.isEmpty {
             _ = cposix_pin_to_cpu(configuration.processors[index % configuration.processors.count])
         }

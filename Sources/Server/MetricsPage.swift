@@ -1,6 +1,7 @@
 import ClarionApplications
 import ClarionBytes
 import ClarionEngine
+import ClarionLog
 import ClarionLoop
 import ClarionPusher
 import ClarionWebhooks
@@ -20,11 +21,12 @@ final class MetricsPage: Sendable {
     private let dangers: Int
     /// The port with which Soketi's names are told; nil: they are not.
     private let soketiPort: Int?
+    private let log: Logger
     private let startedAt: Double
 
     init(
         backend: String, version: String, shared: PusherNode.Shared, services: NodeServices, dangers: Int,
-        soketiPort: Int?
+        soketiPort: Int?, log: Logger
     ) {
         self.backend = backend
         self.version = version
@@ -33,6 +35,7 @@ final class MetricsPage: Sendable {
         self.services = services
         self.dangers = dangers
         self.soketiPort = soketiPort
+        self.log = log
         var now = timespec()
         _ = unsafe clock_gettime(CLOCK_REALTIME, &now)
         startedAt = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
@@ -77,6 +80,7 @@ final class MetricsPage: Sendable {
         let send: @Sendable (Core, WebhookStatistics?) -> Void = { [self] origin, statistics in
             var text = render(reports)
             ServiceMetrics.append(services.registry.statistics, to: &text)
+            ServiceMetrics.append(linesDropped: log.droppedCount, to: &text)
             if let statistics { ServiceMetrics.append(statistics, to: &text) }
             origin.respond(
                 to: ticket, status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",

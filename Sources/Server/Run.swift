@@ -23,6 +23,7 @@ public func runNode(
     read: @escaping @Sendable () throws(SettingsError) -> Configuration, log: Logger
 ) -> Int32 {
     var settings = configuration.settings
+    cposix_tell_crashes()
     let signals = SignalWaiter()
     cposix_map_blocks_from(mappedBlockBytesMin)
     _ = ProcessFacts.raiseDescriptorLimit()
@@ -74,7 +75,7 @@ public func runNode(
     }
     let shared = services.shared(settings)
     var nodeConfiguration = nodeConfiguration(
-        settings, services, shared, dangers: configuration.dangers.count, usesUring: usesUring,
+        settings, services, shared, dangers: configuration.dangers.count, log: log, usesUring: usesUring,
         workerCount: workerCount, listeners: opened.byWorker, processors: processors, dashboard: dashboard)
     let printer = settings.prints ? try? DebugPrinter(descriptor: STDOUT_FILENO) : nil
     if let printer {
@@ -208,8 +209,8 @@ private func usableProcessors() -> [Int32] {
 }
 
 private func nodeConfiguration(
-    _ settings: Settings, _ services: NodeServices, _ shared: PusherNode.Shared, dangers: Int, usesUring: Bool,
-    workerCount: Int, listeners: [[WorkerListener]], processors: [Int32], dashboard: DashboardFront?
+    _ settings: Settings, _ services: NodeServices, _ shared: PusherNode.Shared, dangers: Int, log: Logger,
+    usesUring: Bool, workerCount: Int, listeners: [[WorkerListener]], processors: [Int32], dashboard: DashboardFront?
 ) -> NodeConfiguration {
     let realtime = RealtimeConfiguration(settings)
     let isRealtime = settings.realtime.isEnabled
@@ -218,7 +219,7 @@ private func nodeConfiguration(
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
         backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, shared: shared,
-        services: services, dangers: dangers, soketiPort: settings.tellsSoketiMetrics ? settings.port : nil)
+        services: services, dangers: dangers, soketiPort: settings.tellsSoketiMetrics ? settings.port : nil, log: log)
     let pusherConfiguration = PusherConfiguration(settings, apps: services.registry.initial)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
     let handlers: @Sendable (Int) -> WorkerProtocols = { worker in

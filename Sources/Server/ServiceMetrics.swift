@@ -18,6 +18,10 @@ enum ServiceMetrics {
             statistics.refusedReloads, &text)
     }
 
+    static func append(linesDropped: UInt64, to text: inout String) {
+        counter("log_lines_dropped_total", "Lines of the log that its target did not take.", linesDropped, &text)
+    }
+
     static func append(_ statistics: WebhookStatistics, to text: inout String) {
         counter("webhook_events_total", "Events that workers told the webhook service.", statistics.noted, &text)
         counter(

@@ -204,6 +204,14 @@ def test_each_suite_of_13(node: Node, suite: str) -> None:
     assert "unexpected eof" not in text.lower(), text
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("most", ["512", "4096"])
+def test_1_18_short_records(node: Node, version: str, most: str) -> None:
+    """A client that takes only short records (RFC 6066 section 4) gets nothing else, however long the answer is."""
+    text = s_client(node, version, "-maxfraglen", most, "-ign_eof", say="GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert "</html>" in text and "data length too long" not in text and "unexpected eof" not in text.lower(), text[-2000:]
+
+
 @pytest.mark.variants(EPOLL)
 def test_alpn(node: Node) -> None:
     """http/1.1 is chosen; who wants only something else is told so."""

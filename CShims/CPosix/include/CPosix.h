@@ -19,6 +19,13 @@ int64_t cposix_peer_user(int fd);
 /// From now on malloc takes blocks of `bytes` and more straight from the kernel, and gives them back when they are
 /// freed.
 void cposix_map_blocks_from(size_t bytes);
+/// From now on a crash (a trap, a bad address, abort) is told by one line on standard error that names the thread,
+/// before what the program or its runtime does about it otherwise. The process ends.
+void cposix_tell_crashes(void);
+/// Names the calling thread, in at most 15 bytes.
+void cposix_name_thread(const char *name);
+/// Blocks all signals in the calling thread but those of a crash.
+void cposix_block_signals(void);
 /// The monotonic clock in nanoseconds.
 uint64_t cposix_monotonic_nanoseconds(void);
 /// Fills `bytes` from getrandom(2). 0, or an errno.

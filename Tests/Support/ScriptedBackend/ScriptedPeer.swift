@@ -79,6 +79,9 @@ public final class ScriptedPeer {
         return received
     }
 
+    /// Whether the peer sends nothing any more: it has ended, or the connection is broken.
+    public var hasGone: Bool { hasEnded || isBroken }
+
     var isBroken: Bool { hasReset || isReset }
     var roomBytes: Int { socketBytesMax - socket.count }
 }
