@@ -142,6 +142,13 @@ public final class Node: Sendable {
         }
     }
 
+    /// Ends the process from the thread of worker number `worker`, with SIGABRT. For one that is stuck.
+    public func abort(worker: Int) {
+        threads.withLock { list in
+            if list.indices.contains(worker) { _ = pthread_kill(list[worker], SIGABRT) }
+        }
+    }
+
     /// Whether every worker has told its clients to go.
     public var isDrained: Bool { exchange.areAllDrained }
 
@@ -171,6 +178,9 @@ public final class Node: Sendable {
     fileprivate func runWorker(_ index: Int) {
         var all = sigset_t()
         unsafe sigfillset(&all)
+        // A watchdog ends the process from the thread that is stuck, so that the stack shown is the right one.
+        unsafe sigdelset(&all, SIGABRT)
+        unsafe cposix_name_thread("worker-\(index)")
         unsafe pthread_sigmask(SIG_BLOCK, &all, nil)
         if !configuration.processors.isEmpty {
             _ = cposix_pin_to_cpu(configuration.processors[index % configuration.processors.count])
