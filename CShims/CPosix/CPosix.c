@@ -125,3 +125,5 @@ int cposix_spawn(
     free(copies);
     return result == 0 ? child : -result;
 }
+
+void cposix_give_back_memory(void) { malloc_trim(0); }

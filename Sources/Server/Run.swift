@@ -79,6 +79,12 @@ public func runNode(
             DebuggedProtocols.wrap(made(worker), printer)
         }
     }
+    let memoryMax = MemoryGuard.bound(settings.memoryBytesMax)
+    if let memoryMax {
+        nodeConfiguration.limits.blockBytesMax = min(
+            nodeConfiguration.limits.blockBytesMax, memoryMax / 100 * MemoryGuard.blocksPercent / workerCount)
+        log.info("memory", ["bound": LogValue(memoryMax)])
+    }
     nodeConfiguration.secureContext = secureContext
     nodeConfiguration.onAddressFull = { address, max in
         log.sampled(
@@ -104,6 +110,7 @@ public func runNode(
     if let tap = printer?.tap { for worker in 0..<workerCount { node.call(worker: worker) { $0.add(tap) } } }
     let control = NodeControl(
         services, configuration, certificates: secureOptions, read: read, log: log)
+    let memoryGuard = memoryMax.flatMap { MemoryGuard.start(node, bytesMax: $0, log: log) }
     let succession = Succession(
         descriptors: opened.descriptors, isConfined: settings.sandbox != .off, log: log)
     let service = adminService(settings, node, services, control, succession, shared.counters, usesUring: usesUring)
@@ -132,6 +139,7 @@ public func runNode(
     if signal == SIGTERM { sendClientsAway(node, signals, log, hasSuccessor: hasSuccessor) }
     signals.restoreDefaults()
     watchdog?.stop()
+    memoryGuard?.stop()
     node.stop()
     node.join()
     admin?.stop(keepsFile: hasSuccessor)

@@ -16,6 +16,8 @@ int cposix_usable_cpus(int *cpus, int max);
 int cposix_accept(int fd);
 /// The user at the other end of a Unix-domain socket, or -1.
 int64_t cposix_peer_user(int fd);
+/// Gives free memory back to the kernel.
+void cposix_give_back_memory(void);
 /// Names the calling thread, for debuggers and /proc; at most 15 bytes of it are kept.
 void cposix_name_thread(const char *name);
 /// From now on a thread that gets SIGABRT writes where it is to standard error before the process ends.
