@@ -1,10 +1,17 @@
 #include <malloc.h>
 #include "CPosix.h"
 #include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 int cposix_pin_to_cpu(int cpu) {
     cpu_set_t set;
@@ -58,3 +65,65 @@ void cposix_map_blocks_from(size_t bytes) {
     // Setting the threshold also stops glibc from raising it to the size of every large block that is freed.
     mallopt(M_MMAP_THRESHOLD, (int)bytes);
 }
+
+void cposix_name_thread(const char *name) {
+    char kept[16];
+    strncpy(kept, name, sizeof kept - 1);
+    kept[sizeof kept - 1] = 0;
+    pthread_setname_np(pthread_self(), kept);
+}
+
+static void show_stack(int number) {
+    static const char text[] = "the stack of the stuck thread:\n";
+    void *frames[64];
+    int count = backtrace(frames, 64);
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) return;
+    backtrace_symbols_fd(frames, count, STDERR_FILENO);
+    // The handler is reset, so this ends the process when the handler returns.
+    raise(number);
+}
+
+void cposix_show_stack_on_abort(void) {
+    // The first call loads a library, which a signal handler must not do.
+    void *frame[1];
+    backtrace(frame, 1);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = show_stack;
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGABRT, &action, NULL);
+}
+
+int cposix_spawn(
+    const char *path, char *const arguments[], char *const environment[], const int *descriptors, int count,
+    int ready) {
+    // Copies above the numbers that the child is to have, so that none is overwritten before it is copied.
+    int *copies = calloc((size_t)count + 1, sizeof *copies);
+    if (copies == NULL) return -ENOMEM;
+    int made = 0, result = 0;
+    pid_t child = -1;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    for (; made <= count && result == 0; made++) {
+        copies[made] = fcntl(made < count ? descriptors[made] : ready, F_DUPFD_CLOEXEC, 4 + count);
+        if (copies[made] < 0) { result = errno; break; }
+        result = posix_spawn_file_actions_adddup2(&actions, copies[made], 3 + made);
+    }
+    if (result == 0) result = posix_spawn_file_actions_addclosefrom_np(&actions, 4 + count);
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (result == 0) result = posix_spawn(&child, path, &actions, &attributes, arguments, environment);
+    for (int index = 0; index < made; index++) close(copies[index]);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    free(copies);
+    return result == 0 ? child : -result;
+}
+
+void cposix_give_back_memory(void) { malloc_trim(0); }

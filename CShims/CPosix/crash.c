@@ -46,8 +46,6 @@ void cposix_tell_crashes(void) {
     for (int i = 0; i < CRASH_COUNT; i++) sigaction(crashes[i], &action, &earlier[i]);
 }
 
-void cposix_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
-
 void cposix_block_signals(void) {
     sigset_t set;
     sigfillset(&set);

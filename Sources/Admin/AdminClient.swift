@@ -5,6 +5,8 @@ public struct AdminClient {
     private let path: String
     /// How long the node may take to answer.
     private static let answerSeconds = 15
+    /// How long a new process may take to start.
+    private static let restartSeconds = 100
 
     public init(path: String) { self.path = path }
 
@@ -37,7 +39,9 @@ public struct AdminClient {
         } catch {
             throw LocalSocketError(description: "\(error) (is a node running? --socket names its admin socket)")
         }
-        LocalSocket.setTimeout(descriptor, seconds: AdminClient.answerSeconds)
+        let isLong = request["command"]?.text == "restart"
+        LocalSocket.setTimeout(
+            descriptor, seconds: isLong ? AdminClient.restartSeconds : AdminClient.answerSeconds)
         guard LocalSocket.write(request.json + "\n", to: descriptor) else {
             close(descriptor)
             throw LocalSocketError(description: "\(path): the node does not take the request")

@@ -40,6 +40,10 @@ public protocol AdminHost: Sendable {
     /// why nothing was.
     func reload(_ answer: @escaping @Sendable (AdminValue) -> Void)
 
+    /// Starts the program anew, which takes the listeners over, and answers later, once: `pid`, or why it could not
+    /// start. Then this process sends its clients away and ends.
+    func restart(_ answer: @escaping @Sendable (AdminValue) -> Void)
+
     /// Begins an orderly end of the process.
     func drain()
 }

@@ -13,6 +13,8 @@ public final class AdminServer: Sendable {
     private static let clientSeconds = 10
     /// Time for the workers to answer.
     private static let answerMilliseconds: Int32 = 10_000
+    /// Time for a new process to start.
+    private static let restartMilliseconds: Int32 = 90_000
 
     private let path: String
     private let service: AdminService
@@ -28,10 +30,10 @@ public final class AdminServer: Sendable {
         detach { [self] in acceptAll() }
     }
 
-    /// Ends serving and takes the socket's file away.
-    public func stop() {
+    /// Ends serving and takes the socket's file away, unless it is a successor's.
+    public func stop(keepsFile: Bool = false) {
         if isOver.exchange(true, ordering: .acquiringAndReleasing) { return }
-        unsafe unlink(path)
+        if !keepsFile { unsafe unlink(path) }
         shutdown(listener, Int32(SHUT_RDWR))
     }
 
@@ -86,7 +88,9 @@ public final class AdminServer: Sendable {
             box.value.withLock { $0 = answer }
             bell.ring()
         }
-        let answer = bell.wait(AdminServer.answerMilliseconds) ? box.value.withLock { $0 } : nil
+        let isLong = request["command"]?.text == "restart"
+        let time = isLong ? AdminServer.restartMilliseconds : AdminServer.answerMilliseconds
+        let answer = bell.wait(time) ? box.value.withLock { $0 } : nil
         let said = answer ?? AdminService.failure("the node does not answer; is it stopping?")
         _ = LocalSocket.write(said.json + "\n", to: descriptor)
     }
@@ -122,10 +126,10 @@ public struct AdminListener: Sendable {
     public let path: String
     let descriptor: Int32
 
-    /// Listens at `path`.
-    public init(path: String) throws(LocalSocketError) {
+    /// Listens at `path`. `replaces`: the node that listens there is about to leave.
+    public init(path: String, replaces: Bool = false) throws(LocalSocketError) {
         self.path = path
-        descriptor = try LocalSocket.listen(at: path)
+        descriptor = try LocalSocket.listen(at: path, replaces: replaces)
     }
 
     /// Takes the socket away again.

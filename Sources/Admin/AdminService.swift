@@ -27,6 +27,7 @@ public final class AdminService: Sendable {
         case "kick": kick(request, answer)
         case "publish": publish(request, answer)
         case "reload": host.reload(answer)
+        case "restart": host.restart(answer)
         case "drain":
             host.drain()
             answer(["draining": true])

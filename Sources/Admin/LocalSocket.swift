@@ -12,9 +12,9 @@ enum LocalSocket {
     private static let backlog: Int32 = 16
 
     /// Listens at `path`, readable and writable for this user only. A file left behind by a process that is gone is
-    /// replaced; one that somebody answers at is not.
-    static func listen(at path: String) throws(LocalSocketError) -> Int32 {
-        if let descriptor = try? connect(to: path) {
+    /// replaced; one that somebody answers at is only if `replaces` says so.
+    static func listen(at path: String, replaces: Bool = false) throws(LocalSocketError) -> Int32 {
+        if !replaces, let descriptor = try? connect(to: path) {
             close(descriptor)
             throw LocalSocketError(description: "\(path): another node answers there")
         }

@@ -270,6 +270,23 @@ struct ReloadCommand: ParsableCommand {
     }
 }
 
+struct RestartCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restart", abstract: "Start a running node anew, without a moment in which nobody listens.",
+        discussion: """
+            The same program with the same arguments takes the listening sockets over; then the old process sends its \
+            clients away and ends. When the new one cannot start, the old one goes on, and this command ends with \
+            status 1.
+            """)
+
+    @OptionGroup var admin: AdminOptions
+
+    func run() throws {
+        let answer = try admin.ask(request("restart"))
+        print(admin.json ? answer.json : "process \(answer["pid"]?.integer ?? 0) has taken over")
+    }
+}
+
 struct DrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain", abstract: "Let a running node tell its clients to go elsewhere, and end.")

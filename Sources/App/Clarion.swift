@@ -11,7 +11,7 @@ struct Clarion: ParsableCommand {
         subcommands: [
             StartCommand.self, StatusCommand.self, TopCommand.self, ConfigCommand.self, AppCommand.self,
             ChannelsCommand.self, PublishCommand.self, TailCommand.self, ConnectionsCommand.self, KickCommand.self,
-            ReloadCommand.self, DrainCommand.self, VersionCommand.self,
+            ReloadCommand.self, RestartCommand.self, DrainCommand.self, VersionCommand.self,
         ])
 }
 

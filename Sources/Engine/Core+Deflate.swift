@@ -14,7 +14,7 @@ extension Core {
         if mode == .off { return nil }
         guard let offer = DeflateOffer.first(in: head) else { return nil }
         let agreement =
-            mode == .dedicated
+            mode == .dedicated && memoryLevel < .contexts
             ? agreeOnContext(slot, offer) : DeflateAgreement.shared(offer, windows: DeflateWindow.all)
         let connection = unsafe connections[slot]
         unsafe connection.pointee.flags.insert(.deflates)
@@ -78,9 +78,16 @@ extension Core {
     /// About once a second: some contexts are asked whether they idle; then their encoder goes to others. What was sent
     /// stays readable: a message that refers to nothing is always right.
     func releaseIdleContexts() {
+        _ = releaseContexts(
+            idleTicks: seconds(limits.deflate.contextIdleSeconds), atMost: Core.contextsAskedAtOnce)
+    }
+
+    /// Gives back encoders of contexts that were not used for so long. Returns how many.
+    func releaseContexts(idleTicks: UInt32, atMost most: Int) -> Int {
         let touched = UInt32(deflate.contexts.touched)
-        if touched == 0 { return }
-        var left = min(Core.contextsAskedAtOnce, Int(touched))
+        if touched == 0 { return 0 }
+        var left = min(most, Int(touched))
+        var count = 0
         while left > 0 {
             left -= 1
             if deflate.nextIdle >= touched { deflate.nextIdle = 0 }
@@ -89,12 +96,14 @@ extension Core {
             if !deflate.contexts.isInUse(index) { continue }
             let context = unsafe deflate.contexts[index]
             guard let encoder = unsafe context.pointee.encoder else { continue }
-            if unsafe nowTick &- context.pointee.lastUsedTick < seconds(limits.deflate.contextIdleSeconds) { continue }
+            if unsafe nowTick &- context.pointee.lastUsedTick < idleTicks { continue }
+            count += 1
             unsafe context.pointee.encoder = nil
             unsafe context.pointee.topic = .none
             unsafe deflate.giveContextEncoder(
                 encoder, windowBits: Int(context.pointee.serverWindowBits), limits.deflate)
         }
+        return count
     }
 
     private static let contextsAskedAtOnce = 4096

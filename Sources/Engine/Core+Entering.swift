@@ -85,7 +85,7 @@ extension Core {
         let connection = unsafe connections[mail.excludedSlot]
         let waiting = unsafe Int(connection.pointee.outboxEnd - connection.pointee.outboxStart)
         // One large roster may be more than an outbox else holds, as long as there is memory for it.
-        if waiting > limits.outboxBytesMax || pool.outstandingBytes + frame.byteCount > limits.blockBytesMax {
+        if waiting > limits.outboxBytesMax || pool.outstandingBytes + frame.byteCount > blockBytesMaxNow {
             return closeWithFarewell(mail.excludedSlot, reason: .outboxFull)
         }
         counters.messagesOut += 1

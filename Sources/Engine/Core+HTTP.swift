@@ -132,6 +132,9 @@ extension Core {
     }
 
     private func hand(_ slot: UInt32, _ head: HTTPHead, body: ByteView, consumed: Int) {
+        if head.method == "POST" && turnsAwayForMemory() {
+            return refuseRequest(slot, status: 503, text: "The node is full.", reason: .nodeFull)
+        }
         if !takesInput || isRefusedWhileDraining(head.method) {
             return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
         }
@@ -203,6 +206,9 @@ extension Core {
 
     private func upgrade(_ slot: UInt32, _ head: HTTPHead, _ key: InlineArray<28, UInt8>) {
         let connection = unsafe connections[slot]
+        if turnsAwayForMemory() {
+            return refuseRequest(slot, status: 503, text: "The node is full.", reason: .nodeFull)
+        }
         if isStopping || isLeaving && !drain.hasSuccessor {
             return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
         }

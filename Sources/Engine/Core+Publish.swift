@@ -262,7 +262,8 @@ extension Core {
         let wanted = unsafe max(channel.pointee.log.byteCount + count, entryBytes)
         let roomy = unsafe channel.pointee.log.fits(count) && wanted * 2 <= Int(channel.pointee.log.bytes.capacity)
         if roomy { return false }
-        let mayGrow = wanted <= bytesMax && pool.outstandingBytes < limits.blockBytesMax
+        if memoryLevel >= .logs && wanted <= bytesMax { counters.shedLogs += 1 }
+        let mayGrow = wanted <= bytesMax && pool.outstandingBytes < blockBytesMaxNow
         if unsafe mayGrow || channel.pointee.log.entryCount == 0 {
             unsafe channel.pointee.log.grow(count, pool: &pool)
             return false

@@ -159,6 +159,8 @@ final class HeldPublishes {
     /// Input waits until everybody was told that the node stops; then it is dropped, and requests are refused.
     var holdsInput: Bool { !takesInput && !saidFarewell }
     var drain = DrainState()
+    /// How near the process is to its bound of memory.
+    var memoryLevel = MemoryLevel.ample
     /// Has nothing more to do of its own, and has told the others.
     var hasLeft = false
 

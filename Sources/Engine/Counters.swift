@@ -39,6 +39,13 @@ public struct CoreCounters: Sendable {
     public var keptEvicted: UInt64 = 0
     /// 1 from the order to send clients away on.
     public var draining: UInt64 = 0
+    /// The level of memory, and what was given up for it: contexts, readers, and new clients and requests. Log messages
+    /// that leave early are counted as those of slow readers.
+    public var memoryLevel: UInt64 = 0
+    public var shedContexts: UInt64 = 0
+    public var shedLogs: UInt64 = 0
+    public var shedReaders: UInt64 = 0
+    public var shedConnections: UInt64 = 0
     public var turns: UInt64 = 0
     /// The longest turn of the last ten to twenty seconds.
     public var turnMicrosecondsMax: UInt64 = 0

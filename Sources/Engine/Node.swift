@@ -142,6 +142,13 @@ public final class Node: Sendable {
         }
     }
 
+    /// Ends the process from the thread of worker number `worker`, with SIGABRT. For one that is stuck.
+    public func abort(worker: Int) {
+        threads.withLock { list in
+            if list.indices.contains(worker) { _ = pthread_kill(list[worker], SIGABRT) }
+        }
+    }
+
     /// Whether every worker has told its clients to go.
     public var isDrained: Bool { exchange.areAllDrained }
 
@@ -169,7 +176,8 @@ public final class Node: Sendable {
     }
 
     fileprivate func runWorker(_ index: Int) {
-        // A worker that crashes takes the process with it: half a node would serve half of each channel.
+        // Not those of a crash: it takes the process with it, since half a node would serve half of each channel; and
+        // a watchdog ends the process from the thread that is stuck, so that the stack shown is the right one.
         cposix_block_signals()
         unsafe cposix_name_thread("worker-\(index)")
         if !configuration.processors.isEmpty {

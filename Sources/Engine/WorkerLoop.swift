@@ -35,6 +35,7 @@ enum TokenOperation {
     private var pacer = AcceptPacer()
     /// What the backend was last told of it.
     private var allowanceTold = Int.max
+    private var hasStoppedAccepting = false
     private var mailboxesAreFull = false
     /// Mail that was there when this turn's completions came is still unread.
     private var isBehindOnMail = false
@@ -96,6 +97,10 @@ enum TokenOperation {
         if isAccepting { paceAccepts(now) }
         if !core.handshakes.isEmpty { core.answerHellos() }
         core.mayEndInput(hasMoreInput: hasMoreInput)
+        if core.drain.hasSuccessor && isAccepting {
+            isAccepting = false
+            backend.endAccepting()
+        }
         core.settleHomes()
         applyCommands()
         core.postAll()
@@ -330,7 +335,8 @@ enum TokenOperation {
     }
 
     private mutating func stop() -> Bool {
-        if isAccepting {
+        if !hasStoppedAccepting {
+            hasStoppedAccepting = true
             isAccepting = false
             backend.stopAccepting()
         }

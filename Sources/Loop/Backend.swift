@@ -64,6 +64,8 @@ public struct BackendOptions: Sendable {
 }
 
 public enum BackendLimits {
+    /// Listeners of one worker.
+    public static let listenersMax = 8
     /// Bytes behind each receive buffer that belong to it, so that wide registers may run past the end of a payload.
     public static let receiveSpareBytes = 64
     /// How long accepting rests after the kernel said that it has no descriptors or memory left, in nanoseconds.
@@ -123,6 +125,10 @@ public protocol Backend: ~Copyable {
     /// listener's queue or are closed. The caller may close its descriptor after that turn.
     mutating func stopAccepting()
 
+    /// As `stopAccepting`, but nobody who comes is closed: what the kernel had accepted for us is told, in later turns
+    /// too, and the rest stays in the queue, for whoever else has the listener.
+    mutating func endAccepting()
+
     /// Names the connection and begins to read it: `.received` comes with `token` until the end or `close`.
     /// The first call for every accepted handle. A refused connection is only given to `close`.
     mutating func receive(_ handle: Handle, token: Token)
@@ -154,4 +160,9 @@ public protocol Backend: ~Copyable {
     /// happens) unless completions are ready, and writes up to `capacity` completions to `batch`. Returns how many.
     /// Completions that do not fit come in the next turn, in order. A wake-up ends the sleep and is no completion.
     mutating func turn(waitNanoseconds: Int64, into batch: UnsafeMutablePointer<Completion>, capacity: Int) -> Int
+}
+
+extension Backend where Self: ~Copyable {
+    /// For backends that accept only when they are asked to.
+    public mutating func endAccepting() { stopAccepting() }
 }

@@ -260,6 +260,18 @@ final class MetricsPage: Sendable {
             { $0.core.blockBytes }
         ),
         ("draining", "gauge", "Workers that send their clients away.", { $0.core.draining }),
+        (
+            "memory_level_max", "gauge",
+            "How near memory_max is: 1 contexts are given up, 2 logs, 3 slow readers, 4 new clients.",
+            { $0.core.memoryLevel }
+        ),
+        ("shed_contexts_total", "counter", "Contexts given back for lack of memory.", { $0.core.shedContexts }),
+        ("shed_logs_total", "counter", "Logs kept small for lack of memory.", { $0.core.shedLogs }),
+        ("shed_readers_total", "counter", "Readers closed for lack of memory.", { $0.core.shedReaders }),
+        (
+            "shed_connections_total", "counter", "Upgrades and requests refused for lack of memory.",
+            { $0.core.shedConnections }
+        ),
         ("turns_total", "counter", "Turns of the loop.", { $0.core.turns }),
         (
             "turn_microseconds_max", "gauge",

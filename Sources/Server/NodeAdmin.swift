@@ -15,13 +15,15 @@ final class NodeAdmin: AdminHost {
     private let usesUring: Bool
     private let startedAt: Int
     private let control: NodeControl
+    private let succession: Succession
 
     init(
-        _ settings: Settings, _ control: NodeControl, usesUring: Bool,
+        _ settings: Settings, _ control: NodeControl, _ succession: Succession, usesUring: Bool,
         applications: @escaping @Sendable () -> [AdminApplication]
     ) {
         self.settings = settings
         self.control = control
+        self.succession = succession
         listApplications = applications
         self.usesUring = usesUring
         startedAt = time(nil)
@@ -75,6 +77,21 @@ final class NodeAdmin: AdminHost {
         thread.detach()
     }
 
+    /// On a thread of its own: the new process takes its time.
+    func restart(_ answer: @escaping @Sendable (AdminValue) -> Void) {
+        let succession = succession
+        let thread = ServiceThread {
+            switch succession.begin() {
+            case .failure(let error): answer(["error": .text(error.description)])
+            case .success(let process):
+                answer(["pid": .integer(Int(process))])
+                succession.leave()
+            }
+        }
+        guard let thread else { return answer(["error": "the system gives no more threads"]) }
+        thread.detach()
+    }
+
     func drain() { kill(getpid(), SIGTERM) }
 }
 
@@ -95,9 +112,9 @@ extension ReloadReport {
 /// What answers operators of this process.
 func adminService(
     _ settings: Settings, _ node: Node, _ services: NodeServices, _ control: NodeControl,
-    _ counters: ConnectionCounters, usesUring: Bool
+    _ succession: Succession, _ counters: ConnectionCounters, usesUring: Bool
 ) -> AdminService {
-    let host = NodeAdmin(settings, control, usesUring: usesUring) {
+    let host = NodeAdmin(settings, control, succession, usesUring: usesUring) {
         services.registry.listed.map { app in
             AdminApplication(
                 id: app.id, key: app.key, space: PusherByHand.space(ofApplication: app.number),
@@ -109,13 +126,13 @@ func adminService(
 
 /// Opens the admin socket as the settings say. A node without one is a node all the same: what stands in the way is
 /// logged.
-func openAdminSocket(_ settings: Settings, _ log: Logger) -> AdminListener? {
+func openAdminSocket(_ settings: Settings, replaces: Bool, _ log: Logger) -> AdminListener? {
     let choice = settings.adminSocket
     if choice == AdminSettingWords.off { return nil }
     let path = choice == AdminSettingWords.auto ? AdminPath.usual(port: settings.port) : choice
     do throws(LocalSocketError) {
         try AdminPath.prepare(path)
-        let listener = try AdminListener(path: path)
+        let listener = try AdminListener(path: path, replaces: replaces)
         log.info("admin socket", ["path": .text(path)])
         return listener
     } catch {

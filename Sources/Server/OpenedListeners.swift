@@ -11,13 +11,15 @@ struct OpenedListeners {
     /// The others, for people.
     private(set) var furtherPlaces: [String] = []
     private(set) var socketPaths: [String] = []
+    /// What the process was started with and has not been asked for.
+    private var inherited: InheritedListeners
 
-    /// Opens the node's host and port, then the listeners of the file.
-    init(_ settings: Settings, workerCount: Int) throws(TransportError) {
+    /// Opens the node's host and port, then the listeners of the file; those that are inherited are taken as they are.
+    init(_ settings: Settings, workerCount: Int, inherited: InheritedListeners) throws(TransportError) {
         byWorker = Array(repeating: [], count: workerCount)
+        self.inherited = inherited
         let address = ListenAddress(host: settings.host, port: UInt16(clamping: settings.port))
-        let first = try Listener.open(
-            address, count: workerCount, unacknowledgedSeconds: settings.limits.unacknowledgedSeconds)
+        let first = try OpenedListeners.open(address, settings, workerCount: workerCount, &self.inherited)
         port = first.port
         add(
             first.descriptors,
@@ -31,6 +33,25 @@ struct OpenedListeners {
         }
     }
 
+    /// All listening sockets.
+    var descriptors: [Int32] { byWorker.joined().map(\.descriptor) }
+
+    /// Closes what was inherited and nothing is configured for. Returns how many those were.
+    mutating func closeLeftOver() -> Int {
+        let left = inherited.leftOver
+        for descriptor in left { close(descriptor) }
+        inherited = InheritedListeners()
+        return left.count
+    }
+
+    private static func open(
+        _ address: ListenAddress, _ settings: Settings, workerCount: Int, _ inherited: inout InheritedListeners
+    ) throws(TransportError) -> (descriptors: [Int32], port: UInt16) {
+        let seconds = settings.limits.unacknowledgedSeconds
+        if let taken = try inherited.take(address, count: workerCount, unacknowledgedSeconds: seconds) { return taken }
+        return try Listener.open(address, count: workerCount, unacknowledgedSeconds: seconds)
+    }
+
     private mutating func open(
         _ listener: ListenerSettings, _ settings: Settings, workerCount: Int
     ) throws(TransportError) {
@@ -42,22 +63,26 @@ struct OpenedListeners {
         case .dedicated: break
         }
         if !listener.socket.isEmpty {
-            add(try Listener.open(path: listener.socket, count: workerCount), traits)
+            if let taken = try inherited.take(path: listener.socket, count: workerCount) {
+                add(taken, traits)
+            } else {
+                add(try Listener.open(path: listener.socket, count: workerCount), traits)
+            }
             socketPaths.append(listener.socket)
             furtherPlaces.append(listener.socket)
             return
         }
         let host = listener.host.isEmpty ? settings.host : listener.host
         let address = ListenAddress(host: host, port: UInt16(clamping: listener.port ?? 0))
-        let opened = try Listener.open(
-            address, count: workerCount, unacknowledgedSeconds: settings.limits.unacknowledgedSeconds)
+        let opened = try OpenedListeners.open(address, settings, workerCount: workerCount, &inherited)
         add(opened.descriptors, traits)
         furtherPlaces.append("\(listener.speaksTLS ? "https" : "http")://\(host):\(opened.port)")
     }
 
     private mutating func add(_ descriptors: [Int32], _ traits: ListenerTraits) {
-        for (worker, descriptor) in descriptors.enumerated() {
-            byWorker[worker].append(WorkerListener(descriptor: descriptor, traits: traits))
+        // More than there are workers: those that a node with more of them had.
+        for (index, descriptor) in descriptors.enumerated() {
+            byWorker[index % byWorker.count].append(WorkerListener(descriptor: descriptor, traits: traits))
         }
     }
 

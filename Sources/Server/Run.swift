@@ -25,6 +25,8 @@ public func runNode(
     var settings = configuration.settings
     cposix_tell_crashes()
     let signals = SignalWaiter()
+    let inheritance = Inheritance()
+    let manager = ServiceManager(Inheritance.environment)
     cposix_map_blocks_from(mappedBlockBytesMin)
     _ = ProcessFacts.raiseDescriptorLimit()
     guard let usesUring = chooseBackend(settings.backend, log) else { return EXIT_FAILURE }
@@ -52,16 +54,10 @@ public func runNode(
         return EXIT_FAILURE
     }
     if let secureContext { SecureReload.warnOfExpiry(secureContext, log) }
-    let opened: OpenedListeners
-    do throws(TransportError) {
-        opened = try OpenedListeners(settings, workerCount: workerCount)
-    } catch {
-        log.error("cannot listen", ["error": .text(error.description)])
-        return EXIT_FAILURE
-    }
+    guard let opened = openListeners(settings, workerCount: workerCount, inheritance, log) else { return EXIT_FAILURE }
     // From here on the port is the one that is bound: it may have been left to the system.
     settings.port = Int(opened.port)
-    let adminListener = openAdminSocket(settings, log)
+    let adminListener = openAdminSocket(settings, replaces: inheritance.isSuccessor, log)
     do throws(SandboxError) {
         try confinement.dropPrivileges(sockets: opened.socketPaths + (adminListener.map { [$0.path] } ?? []))
     } catch {
@@ -83,6 +79,12 @@ public func runNode(
         nodeConfiguration.makeProtocols = { [made = nodeConfiguration.makeProtocols] worker in
             DebuggedProtocols.wrap(made(worker), printer)
         }
+    }
+    let memoryMax = MemoryGuard.bound(settings.memoryBytesMax)
+    if let memoryMax {
+        nodeConfiguration.limits.blockBytesMax = min(
+            nodeConfiguration.limits.blockBytesMax, memoryMax / 100 * MemoryGuard.blocksPercent / workerCount)
+        log.info("memory", ["bound": LogValue(memoryMax)])
     }
     nodeConfiguration.secureContext = secureContext
     nodeConfiguration.onAddressFull = { address, max in
@@ -109,9 +111,13 @@ public func runNode(
     if let tap = printer?.tap { for worker in 0..<workerCount { node.call(worker: worker) { $0.add(tap) } } }
     let control = NodeControl(
         services, configuration, certificates: secureOptions, read: read, log: log)
-    let service = adminService(settings, node, services, control, shared.counters, usesUring: usesUring)
+    let memoryGuard = memoryMax.flatMap { MemoryGuard.start(node, bytesMax: $0, log: log) }
+    let succession = Succession(
+        descriptors: opened.descriptors, isConfined: settings.sandbox != .off, log: log)
+    let service = adminService(settings, node, services, control, succession, shared.counters, usesUring: usesUring)
     dashboard?.open(service)
     let admin = adminListener.map { AdminServer($0, service: service) }
+    let watchdog = Watchdog.start(node, seconds: settings.watchdogSeconds, manager: manager, log: log)
     do throws(SandboxError) {
         try confinement.seal(usesUring: usesUring, log)
     } catch {
@@ -123,17 +129,23 @@ public func runNode(
         services.stop()
         return EXIT_FAILURE
     }
+    inheritance.tellReady()
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
+    manager.tell("READY=1\nMAINPID=\(getpid())")
     let signal = waitForTheEnd(signals, control)
+    let hasSuccessor = succession.isDone
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
-    if signal == SIGTERM { sendClientsAway(node, signals, log) }
+    if !hasSuccessor { manager.tell("STOPPING=1") }
+    if signal == SIGTERM { sendClientsAway(node, signals, log, hasSuccessor: hasSuccessor) }
     signals.restoreDefaults()
+    watchdog?.stop()
+    memoryGuard?.stop()
     node.stop()
     node.join()
-    admin?.stop()
+    admin?.stop(keepsFile: hasSuccessor)
     dashboard?.close()
-    opened.removeSockets()
+    if !hasSuccessor { opened.removeSockets() }
     services.stop()
     printer?.flush(withinMilliseconds: printedMilliseconds)
     log.info("stopped")
@@ -157,6 +169,26 @@ private func waitForTheEnd(_ signals: SignalWaiter, _ control: NodeControl) -> I
         case let signal?: return signal
         }
     }
+}
+
+/// Opens all places to listen at, or says why it cannot.
+private func openListeners(
+    _ settings: Settings, workerCount: Int, _ inheritance: Inheritance, _ log: Logger
+) -> OpenedListeners? {
+    do throws(TransportError) {
+        var opened = try OpenedListeners(settings, workerCount: workerCount, inherited: inheritance.listeners)
+        if inheritance.count > 0 { log.info("sockets taken over", ["count": LogValue(inheritance.count)]) }
+        let left = opened.closeLeftOver()
+        if left > 0 { log.warning("sockets were handed over that no listener is for", ["count": LogValue(left)]) }
+        let most = opened.byWorker.map(\.count).max() ?? 0
+        if most <= BackendLimits.listenersMax { return opened }
+        log.error(
+            "cannot listen",
+            ["error": .text("\(most) sockets for one worker; \(BackendLimits.listenersMax) are the most: add workers")])
+    } catch {
+        log.error("cannot listen", ["error": .text(error.description)])
+    }
+    return nil
 }
 
 /// Waits until the clients have been told to go elsewhere, or somebody is in a hurry.

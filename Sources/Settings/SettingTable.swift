@@ -22,6 +22,12 @@ public enum SettingTable {
             "workers", \.workers, .integer(0...256),
             "Worker threads, each with connections of its own; 0 is one for each processor the process may use."),
         SettingRow(
+            "memory_max", \.memoryBytesMax, .bytes(0...1 << 50), unit: "bytes",
+            "Resident memory below which the node stays by giving things up; 0: the limit of its control group."),
+        SettingRow(
+            "watchdog_seconds", \.watchdogSeconds, .integer(0...3_600), unit: "seconds",
+            "How long a worker may be stuck before the process ends, for a supervisor to start it anew; 0: for ever."),
+        SettingRow(
             "backend", \.backend, .choice,
             "The event interface of the workers; auto takes io_uring where the kernel grants it and epoll elsewhere."),
         SettingRow(

@@ -50,6 +50,10 @@ public struct Settings: Sendable, Equatable {
     public var user = ""
     /// Whether the process gives up what it does not need.
     public var sandbox = SandboxMode.off
+    /// Resident bytes that the process keeps below; 0: what its control group may have.
+    public var memoryBytesMax = 0
+    /// Silence of a worker that ends the process; 0: none does.
+    public var watchdogSeconds = 0
     /// permessage-deflate.
     public var deflate = DeflateSettings()
     /// Lines below this level are not written.

@@ -65,25 +65,8 @@ public enum Listener {
     public static func open(
         _ address: ListenAddress, count: Int, unacknowledgedSeconds: Int
     ) throws(TransportError) -> (descriptors: [Int32], port: UInt16) {
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_family = AF_UNSPEC
-        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        unsafe hints.ai_flags = AI_PASSIVE
-        var list: UnsafeMutablePointer<addrinfo>?
-        let resolved = unsafe getaddrinfo(address.host, String(address.port), &hints, &list)
-        guard resolved == 0, let first = unsafe list else {
-            throw unsafe .unresolved(host: address.host, text: String(cString: gai_strerror(resolved)))
-        }
-        defer { unsafe freeaddrinfo(first) }
-        let family = unsafe first.pointee.ai_family
-        let length = unsafe first.pointee.ai_addrlen
-        var storage = sockaddr_storage()
-        guard let source = unsafe first.pointee.ai_addr, Int(length) <= MemoryLayout<sockaddr_storage>.size else {
-            throw .unresolved(host: address.host, text: "no address")
-        }
-        unsafe withUnsafeMutableBytes(of: &storage) {
-            unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: Int(length)))
-        }
+        var (storage, length) = try resolve(address)
+        let family = Int32(storage.ss_family)
         // A port that somebody else holds is a mistake, not something to share: the first socket is bound without
         // SO_REUSEPORT to find out, and given back.
         let probe = try makeSocket(family, address, &storage, length, shared: false)
@@ -96,9 +79,7 @@ public enum Listener {
             for _ in 0..<max(count, 1) {
                 let descriptor = try makeSocket(family, address, &storage, length, shared: true)
                 descriptors.append(descriptor)
-                // The kernel takes milliseconds in 32 bits.
-                let milliseconds = Int32(min(max(unacknowledgedSeconds, 1), Int(Int32.max) / 1000)) * 1000
-                set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
+                setUnacknowledged(descriptor, seconds: unacknowledgedSeconds)
                 if listen(descriptor, backlog) != 0 { throw .system(call: "listen", address: address, errno: errno) }
             }
         } catch {
@@ -106,6 +87,29 @@ public enum Listener {
             throw error
         }
         return (descriptors, port)
+    }
+
+    /// The socket address of a numeric address or a name, and its length.
+    static func resolve(_ address: ListenAddress) throws(TransportError) -> (sockaddr_storage, socklen_t) {
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_family = AF_UNSPEC
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        unsafe hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        let resolved = unsafe getaddrinfo(address.host, String(address.port), &hints, &list)
+        guard resolved == 0, let first = unsafe list else {
+            throw unsafe .unresolved(host: address.host, text: String(cString: gai_strerror(resolved)))
+        }
+        defer { unsafe freeaddrinfo(first) }
+        let length = unsafe first.pointee.ai_addrlen
+        var storage = sockaddr_storage()
+        guard let source = unsafe first.pointee.ai_addr, Int(length) <= MemoryLayout<sockaddr_storage>.size else {
+            throw .unresolved(host: address.host, text: "no address")
+        }
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: Int(length)))
+        }
+        return (storage, length)
     }
 
     /// Listens on a Unix-domain socket at `path`, once, and makes `count` descriptors of it; owned by the caller. The
@@ -166,11 +170,7 @@ public enum Listener {
         if descriptor < 0 { throw .system(call: "socket", address: address, errno: errno) }
         set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if shared { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
-        set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, keepaliveSeconds.idle)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, keepaliveSeconds.interval)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, keepaliveSeconds.count)
+        setInherited(descriptor)
         let bound = unsafe withUnsafePointer(to: &storage) {
             unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(descriptor, $0, length) }
         }
@@ -180,6 +180,21 @@ public enum Listener {
             throw .system(call: "bind", address: address, errno: code)
         }
         return descriptor
+    }
+
+    /// Options that connections take over from their listener.
+    static func setInherited(_ descriptor: Int32) {
+        set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, keepaliveSeconds.idle)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, keepaliveSeconds.interval)
+        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, keepaliveSeconds.count)
+    }
+
+    static func setUnacknowledged(_ descriptor: Int32, seconds: Int) {
+        // The kernel takes milliseconds in 32 bits.
+        let milliseconds = Int32(min(max(seconds, 1), Int(Int32.max) / 1000)) * 1000
+        set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
     }
 
     private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {

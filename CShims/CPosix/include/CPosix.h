@@ -16,14 +16,23 @@ int cposix_usable_cpus(int *cpus, int max);
 int cposix_accept(int fd);
 /// The user at the other end of a Unix-domain socket, or -1.
 int64_t cposix_peer_user(int fd);
+/// Gives free memory back to the kernel.
+void cposix_give_back_memory(void);
+/// Names the calling thread, for debuggers and /proc; at most 15 bytes of it are kept.
+void cposix_name_thread(const char *name);
+/// From now on a thread that gets SIGABRT writes where it is to standard error before the process ends.
+void cposix_show_stack_on_abort(void);
+/// Starts the program at `path` with `count` descriptors as number 3 and up, and `ready` behind them; everything else
+/// but the standard streams is closed, no signal is blocked or ignored. The process id, or -errno.
+int cposix_spawn(
+    const char *path, char *const arguments[], char *const environment[], const int *descriptors, int count,
+    int ready);
 /// From now on malloc takes blocks of `bytes` and more straight from the kernel, and gives them back when they are
 /// freed.
 void cposix_map_blocks_from(size_t bytes);
 /// From now on a crash (a trap, a bad address, abort) is told by one line on standard error that names the thread,
 /// before what the program or its runtime does about it otherwise. The process ends.
 void cposix_tell_crashes(void);
-/// Names the calling thread, in at most 15 bytes.
-void cposix_name_thread(const char *name);
 /// Blocks all signals in the calling thread but those of a crash.
 void cposix_block_signals(void);
 /// The monotonic clock in nanoseconds.

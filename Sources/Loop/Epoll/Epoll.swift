@@ -190,7 +190,7 @@ enum EpollLimits {
     static let descriptorsMax = 1 << 20
     /// Events that one `epoll_wait` may tell: 12 KiB.
     static let eventsPerWaitMax = 1024
-    static let listenersMax = 8
+    static let listenersMax = BackendLimits.listenersMax
     /// Connections that one listener may hand over in one turn, so that a flood of them leaves time for the others.
     static let acceptsPerTurnMax = 64
     /// What the events of the eventfd carry. No handle reaches this number.

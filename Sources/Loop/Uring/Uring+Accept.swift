@@ -24,6 +24,8 @@ struct UringListener: BitwiseCopyable {
     /// A standing accept is in flight, and whether it was told to end.
     var isStanding = false
     var isStandingCancelled = false
+    /// Told to end: what still comes is told, and nothing is armed again.
+    var isEnding = false
 }
 
 /// Room for the address of one connection to come. The kernel writes it before it tells of the accept.
@@ -76,12 +78,26 @@ extension Uring {
         return unsafe addresses.base[Int(handle)]
     }
 
+    public mutating func endAccepting() {
+        for index in 0..<UringLimits.listenersMax where unsafe listeners.base[index].isOpen {
+            cancelPlaces(index)
+            cancelStanding(index)
+            unsafe listeners.base[index].isEnding = true
+            unsafe listeners.base[index].resumeAt = 0
+        }
+        restingListenerCount = 0
+    }
+
+    private mutating func cancelPlaces(_ index: Int) {
+        for place in 0..<UringLimits.acceptPlaces
+        where unsafe listeners.base[index].armedPlaces & (1 << UInt16(place)) != 0 {
+            unsafe curing_prep_cancel(nextEntry(), acceptName(index, place), Token(uring: .silent).raw)
+        }
+    }
+
     public mutating func stopAccepting() {
         for index in 0..<UringLimits.listenersMax where unsafe listeners.base[index].isOpen {
-            for place in 0..<UringLimits.acceptPlaces
-            where unsafe listeners.base[index].armedPlaces & (1 << UInt16(place)) != 0 {
-                unsafe curing_prep_cancel(nextEntry(), acceptName(index, place), Token(uring: .silent).raw)
-            }
+            cancelPlaces(index)
             unsafe listeners.base[index].armedPlaces = 0
             cancelStanding(index)
             unsafe listeners.base[index].isStanding = false
@@ -96,6 +112,7 @@ extension Uring {
 
     private mutating func armAccept(_ index: Int) {
         let listener = unsafe listeners.base[index]
+        if listener.isEnding { return }
         if listener.namesPeers || acceptAllowance != Int.max {
             var rest = min(acceptAllowance, UringLimits.acceptPlaces) - listener.armedPlaces.nonzeroBitCount
             for place in 0..<UringLimits.acceptPlaces
@@ -163,6 +180,9 @@ extension Uring {
                 unsafe addresses.base[Int(result)] = .unknown
             }
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
+        } else if listener.isEnding {
+            noteEnded(index, place, completion)
+            return true
         } else if case .rest = AcceptFailure(result: result) {
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
             noteEnded(index, place, completion)

@@ -295,7 +295,7 @@ enum UringLimits {
     static let controlEntries = 512
     /// Least entries of the completion ring: 16 bytes each. The kernel sizes its table of what can be cancelled by it.
     static let completionsMin = 8192
-    static let listenersMax = 8
+    static let listenersMax = BackendLimits.listenersMax
     /// Accepts in flight of a listener that brings connections one by one; at most 16, the bits of a word.
     static let acceptPlaces = 16
     /// The place of a standing accept, which needs no room.
