@@ -153,7 +153,8 @@ def members(options: argparse.Namespace) -> None:
     for count in (options.members // 4, options.members // 2, options.members):
         server = Server(options.backend, options.workers, CLARION_APP_PRESENCE_MEMBERS_MAX="1000000",
                         CLARION_APP_PRESENCE_QUIET_MEMBERS=str(options.quiet), CLARION_LIMITS_CONNECTIONS_MAX="20000",
-                        # All readers are this one slow process.
+                        # All readers are this one slow process, which answers no pings.
+                        CLARION_APP_PING_INTERVAL_SECONDS="3600", CLARION_LIMITS_UNACKNOWLEDGED_SECONDS="600",
                         CLARION_LIMITS_LOG_BYTES_MAX=str(64 << 20), CLARION_LIMITS_SLOW_CONSUMER_SECONDS="600",
                         CLARION_LIMITS_BLOCK_BYTES_MAX=str(8 << 30))
         clients = [Client(server) for _ in range(count)]
