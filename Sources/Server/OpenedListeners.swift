@@ -66,7 +66,9 @@ struct OpenedListeners {
             if let taken = try inherited.take(path: listener.socket, count: workerCount) {
                 add(taken, traits)
             } else {
-                add(try Listener.open(path: listener.socket, count: workerCount, options: SocketOptions(settings)), traits)
+                add(
+                    try Listener.open(path: listener.socket, count: workerCount, options: SocketOptions(settings)),
+                    traits)
             }
             socketPaths.append(listener.socket)
             furtherPlaces.append(listener.socket)
