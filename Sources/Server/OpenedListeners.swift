@@ -47,9 +47,9 @@ struct OpenedListeners {
     private static func open(
         _ address: ListenAddress, _ settings: Settings, workerCount: Int, _ inherited: inout InheritedListeners
     ) throws(TransportError) -> (descriptors: [Int32], port: UInt16) {
-        let seconds = settings.limits.unacknowledgedSeconds
-        if let taken = try inherited.take(address, count: workerCount, unacknowledgedSeconds: seconds) { return taken }
-        return try Listener.open(address, count: workerCount, unacknowledgedSeconds: seconds)
+        let options = SocketOptions(settings)
+        if let taken = try inherited.take(address, count: workerCount, options: options) { return taken }
+        return try Listener.open(address, count: workerCount, options: options)
     }
 
     private mutating func open(
@@ -66,7 +66,9 @@ struct OpenedListeners {
             if let taken = try inherited.take(path: listener.socket, count: workerCount) {
                 add(taken, traits)
             } else {
-                add(try Listener.open(path: listener.socket, count: workerCount), traits)
+                add(
+                    try Listener.open(path: listener.socket, count: workerCount, options: SocketOptions(settings)),
+                    traits)
             }
             socketPaths.append(listener.socket)
             furtherPlaces.append(listener.socket)
@@ -97,5 +99,19 @@ extension ListenerTraits {
         if speaksTLS { insert(.secured) }
         if isProxied { insert(.proxied) }
         if !settings.trustedProxies.isEmpty { insert(.namesPeers) }
+    }
+}
+
+extension SocketOptions {
+    init(_ settings: Settings) {
+        self.init()
+        hasNoDelay = settings.socket.hasNoDelay
+        keepaliveSeconds = settings.socket.keepaliveSeconds
+        keepaliveIntervalSeconds = settings.socket.keepaliveIntervalSeconds
+        keepaliveProbes = settings.socket.keepaliveProbes
+        unacknowledgedSeconds = settings.limits.unacknowledgedSeconds
+        sendBufferBytes = settings.socket.sendBufferBytes
+        receiveBufferBytes = settings.socket.receiveBufferBytes
+        backlog = settings.socket.backlog
     }
 }

@@ -84,12 +84,13 @@ extension SettingTable {
             reached: "The connection is closed, with the reason headTimeout."),
         SettingRow(
             "limits.handshake_seconds", \.limits.handshakeSeconds, .integer(1...3_600), unit: "seconds",
+            reloads: true,
             "The time from accepting a connection to the end of its TLS handshake.",
             cost: "A connection that says nothing holds its slot for as long.",
             reached: "The connection is closed, with the reason handshakeTimeout."),
         SettingRow(
             "limits.handshakes_per_second", \.limits.handshakesPerSecond, .integer(1...1_000_000),
-            unit: "handshakes a second and worker", "TLS handshakes that one worker begins.",
+            unit: "handshakes a second and worker", reloads: true, "TLS handshakes that one worker begins.",
             cost: "About 0.8 ms of a processor for each with a key of RSA 2048, 0.2 ms with one of P-256.",
             reached: "Further hellos wait for their turn, within limits.handshake_seconds."),
         SettingRow(

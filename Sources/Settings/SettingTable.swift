@@ -4,7 +4,7 @@ import ClarionWire
 /// and the pages docs/CONFIGURATION.md and docs/LIMITS.md all come from it.
 public enum SettingTable {
     /// Settings of the node.
-    public static let node: [SettingRow<Settings>] = general + edge + deflate + process
+    public static let node: [SettingRow<Settings>] = general + edge + sockets + deflate + process
 
     private static let general: [SettingRow<Settings>] = [
         SettingRow(

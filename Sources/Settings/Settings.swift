@@ -54,6 +54,8 @@ public struct Settings: Sendable, Equatable {
     public var memoryBytesMax = 0
     /// Silence of a worker that ends the process; 0: none does.
     public var watchdogSeconds = 0
+    /// Options of TCP sockets.
+    public var socket = SocketSettings()
     /// permessage-deflate.
     public var deflate = DeflateSettings()
     /// Lines below this level are not written.

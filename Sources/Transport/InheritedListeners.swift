@@ -39,7 +39,7 @@ public struct InheritedListeners: Sendable {
     /// there are none. Those bound to the very address come first; then any with the port, for where it listens is
     /// then the supervisor's decision. Port 0 is any port.
     public mutating func take(
-        _ address: ListenAddress, count: Int, unacknowledgedSeconds: Int
+        _ address: ListenAddress, count: Int, options: SocketOptions
     ) throws(TransportError) -> (descriptors: [Int32], port: UInt16)? {
         if sockets.isEmpty { return nil }
         var (storage, _) = try Listener.resolve(address)
@@ -51,8 +51,7 @@ public struct InheritedListeners: Sendable {
         guard let first = exact ?? sockets.first(where: { isTCP($0) && $0.port == address.port }) else { return nil }
         let taken = take { isTCP($0) && $0.port == first.port && $0.address == first.address }
         for descriptor in taken {
-            Listener.setInherited(descriptor)
-            Listener.setUnacknowledged(descriptor, seconds: unacknowledgedSeconds)
+            options.apply(to: descriptor)
         }
         let copied = try InheritedListeners.fill(taken, count: count)
         return (copied, first.port)

@@ -51,19 +51,12 @@ public enum TransportError: Error, Equatable, Sendable {
     case local(call: String, path: String, errno: Int32)
 }
 
-/// Listening TCP sockets. What is set on them holds for every connection that they accept (Linux copies the options):
-/// no Nagle delay, keepalive, and a bound on how long sent data may stay unacknowledged.
+/// Listening sockets, with their options (`SocketOptions`).
 public enum Listener {
-    /// Connections that the kernel holds for us until they are accepted.
-    public static let backlog: Int32 = 4096
-    /// Seconds of silence before the kernel probes, between probes, and how many it sends.
-    private static let keepaliveSeconds: (idle: Int32, interval: Int32, count: Int32) = (60, 15, 4)
-
     /// Makes `count` sockets that listen on the same address; with more than one the kernel spreads connections over
-    /// them (SO_REUSEPORT). Owned by the caller. Returns them and the port. Sent data that is not acknowledged for
-    /// `unacknowledgedSeconds` ends a connection.
+    /// them (SO_REUSEPORT). Owned by the caller. Returns them and the port.
     public static func open(
-        _ address: ListenAddress, count: Int, unacknowledgedSeconds: Int
+        _ address: ListenAddress, count: Int, options: SocketOptions
     ) throws(TransportError) -> (descriptors: [Int32], port: UInt16) {
         var (storage, length) = try resolve(address)
         let family = Int32(storage.ss_family)
@@ -79,8 +72,10 @@ public enum Listener {
             for _ in 0..<max(count, 1) {
                 let descriptor = try makeSocket(family, address, &storage, length, shared: true)
                 descriptors.append(descriptor)
-                setUnacknowledged(descriptor, seconds: unacknowledgedSeconds)
-                if listen(descriptor, backlog) != 0 { throw .system(call: "listen", address: address, errno: errno) }
+                options.apply(to: descriptor)
+                if listen(descriptor, Int32(clamping: options.backlog)) != 0 {
+                    throw .system(call: "listen", address: address, errno: errno)
+                }
             }
         } catch {
             for descriptor in descriptors { close(descriptor) }
@@ -115,7 +110,7 @@ public enum Listener {
     /// Listens on a Unix-domain socket at `path`, once, and makes `count` descriptors of it; owned by the caller. The
     /// kernel gives each connection to one of them. A socket that is there already is taken away if nobody listens on
     /// it: the one of a node that was killed.
-    public static func open(path: String, count: Int) throws(TransportError) -> [Int32] {
+    public static func open(path: String, count: Int, options: SocketOptions) throws(TransportError) -> [Int32] {
         var storage = sockaddr_un()
         storage.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -133,7 +128,8 @@ public enum Listener {
                 failure = unsafe call(bind, descriptor, &storage) == 0 ? nil : ("bind", errno)
             }
         }
-        if failure == nil, listen(descriptor, backlog) != 0 { failure = ("listen", errno) }
+        options.applyBuffers(to: descriptor)
+        if failure == nil, listen(descriptor, Int32(clamping: options.backlog)) != 0 { failure = ("listen", errno) }
         var descriptors = [descriptor]
         while failure == nil && descriptors.count < count {
             let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
@@ -168,9 +164,8 @@ public enum Listener {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(family, type, Int32(IPPROTO_TCP))
         if descriptor < 0 { throw .system(call: "socket", address: address, errno: errno) }
-        set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        if shared { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
-        setInherited(descriptor)
+        SocketOptions.set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        if shared { SocketOptions.set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
         let bound = unsafe withUnsafePointer(to: &storage) {
             unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(descriptor, $0, length) }
         }
@@ -180,27 +175,6 @@ public enum Listener {
             throw .system(call: "bind", address: address, errno: code)
         }
         return descriptor
-    }
-
-    /// Options that connections take over from their listener.
-    static func setInherited(_ descriptor: Int32) {
-        set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, keepaliveSeconds.idle)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, keepaliveSeconds.interval)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, keepaliveSeconds.count)
-    }
-
-    static func setUnacknowledged(_ descriptor: Int32, seconds: Int) {
-        // The kernel takes milliseconds in 32 bits.
-        let milliseconds = Int32(min(max(seconds, 1), Int(Int32.max) / 1000)) * 1000
-        set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
-    }
-
-    private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
-        var value = value
-        // An option that the kernel does not know costs a comfort, not the service.
-        _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     private static func boundPort(_ descriptor: Int32) -> UInt16 {
