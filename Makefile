@@ -11,7 +11,7 @@ T ?= 40
 FUZZ_SECONDS ?= $(T)
 
 .PHONY: run build release setup test unit behaviour lint format docs bench bench-check bench-accept bench-floors \
-  bench-peers profile soak fuzz asan tsan conformance clean help
+  bench-peers profile soak soak-faults fuzz asan tsan conformance clean help
 
 run: setup ## Install what is missing, build, and start a node on 127.0.0.1:8080
 	$(SWIFT) build $(RELEASE_FLAGS) --product clarion
@@ -68,6 +68,9 @@ profile: release ## Record where a node under load spends its time: flame graph 
 
 soak: release ## Load a node for SOAK_MINUTES (60) and see whether it stays flat
 	Tools/soak
+
+soak-faults: release ## The same while clients are killed, connections reset, the node stopped, descriptors and log full
+	Tools/soak --faults
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) Tools/run-tests fuzz

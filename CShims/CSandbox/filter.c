@@ -47,8 +47,8 @@ static const int plain[] = {
 enum { PLAIN_COUNT = sizeof plain / sizeof plain[0] };
 
 // Calls that are allowed with some arguments only: mmap, mprotect, ioctl, socket, socketpair, clone, prlimit64, prctl,
-// tgkill, setpriority.
-enum { BOUND_COUNT = 10 };
+// tgkill, kill, setpriority.
+enum { BOUND_COUNT = 11 };
 
 int csandbox_filter_count(void) { return PLAIN_COUNT + BOUND_COUNT; }
 
@@ -99,9 +99,10 @@ static int allow_bound(scmp_filter_ctx filter) {
     // Threads of the concurrency library set how nice they are.
     const struct scmp_arg_cmp nice[] = {SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0)};
     if (error == 0) error = allow(filter, SCMP_SYS(setpriority), 2, nice);
-    // A process that gives up signals itself.
+    // A process that gives up, or is told to drain, signals itself.
     const struct scmp_arg_cmp own[] = {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())};
     if (error == 0) error = allow(filter, SCMP_SYS(tgkill), 1, own);
+    if (error == 0) error = allow(filter, SCMP_SYS(kill), 1, own);
     return error;
 }
 
