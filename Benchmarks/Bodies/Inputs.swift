@@ -74,8 +74,8 @@ enum Inputs {
         var number = 0
         while text.utf8.count < count - 2 {
             number += 1
-            text +=
-                #"{"id":\#(1000 + number * 7),"price":\#(number * 37 % 101).25,"side":"\#(number % 3 == 0 ? "sell" : "buy")"},"#
+            let side = number % 3 == 0 ? "sell" : "buy"
+            text += #"{"id":\#(1000 + number * 7),"price":\#(number * 37 % 101).25,"side":"\#(side)"},"#
         }
         return Array("[\(text.dropLast())]".utf8)
     }

@@ -19,7 +19,8 @@ let workerBodies: [BenchmarkBody] = [
     fanOutBody("worker-fanout-1k-16", subscribers: 1_000, messages: 16, iterations: 320),
     fanOutBody("worker-fanout-1k-16k-bytes", subscribers: 1_000, messages: 1, textBytes: 16 << 10, iterations: 20),
     fanOutBody(
-        "worker-fanout-1k-deflate-512", subscribers: 1_000, messages: 1, textBytes: 512, deflates: true, iterations: 20),
+        "worker-fanout-1k-deflate-512", subscribers: 1_000, messages: 1, textBytes: 512, deflates: true,
+        iterations: 20),
     BenchmarkBody("worker-rooms", "message", iterations: 2_000) {
         // A thousand connections in a hundred channels of ten: a message goes to ten.
         let rig = Rig(connectionsMax: 2_000)
