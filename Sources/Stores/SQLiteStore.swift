@@ -78,7 +78,11 @@ import Glibc
         guard status == SQLITE_OK, let opened = unsafe opened else {
             let text = unsafe opened.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "no memory"
             unsafe _ = sqlite3_close_v2(opened)
-            throw .refused("\(path): \(text)")
+            let isMissing = unsafe access(path, F_OK) != 0
+            throw .refused(
+                isMissing
+                    ? "\(path): there is no such file; `clarion app create` makes it, --store names another"
+                    : "\(path): \(text)")
         }
         unsafe _ = sqlite3_busy_timeout(opened, Int32(clamping: timeoutSeconds * 1_000))
         unsafe database = opened
