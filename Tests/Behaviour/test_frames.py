@@ -188,7 +188,8 @@ def test_endless_fragments(node: Node, kind: str) -> None:
         got = client.drain_to_close()[1]
         assert got is not None and got.code in ((1009, 1008) if kind == "with_pings" else (1009,)), got
         assert taken >= FRAGMENTS_MAX
-    assert node.resident_bytes() - before < ceiling(2 * MIB)
+    # A worker's receive buffers, touched for the first time, are 2 MiB of it.
+    assert node.resident_bytes() - before < ceiling(4 * MIB)
     if kind != "with_pings":
         wait_until(lambda: node.metrics().closes("tooManyFragments") == count + 1, "it is counted")
 

@@ -59,9 +59,10 @@ def test_exact_bodies(node: Node) -> None:
     """Byte for byte what each endpoint says when all is well, and its type."""
     member = dumps({"user_id": "7", "user_info": {"name": "Ann"}})
     with PusherClient(node) as client:
-        client.subscribe("plain", "cache-kept")
-        client.event("pusher:subscribe", {"channel": "presence-p", "auth": channel_auth(client.socket_id, "presence-p", member), "channel_data": member})
+        client.subscribe("plain")
+        client.subscribe("cache-kept")
         client.read_event("pusher:cache_miss")
+        client.event("pusher:subscribe", {"channel": "presence-p", "auth": channel_auth(client.socket_id, "presence-p", member), "channel_data": member})
         client.read_event("pusher_internal:subscription_succeeded")
         assert trigger(node, "cache-kept", data="kept").body == b"{}"
         item = {"name": "e", "data": "d"}

@@ -92,7 +92,10 @@ def check_log(log: Path, document: dict) -> None:
             total.add(interval)
         assert total.get_total_count() == whole["count"]
         for name, share in (("p50", 50), ("p99", 99), ("p999", 99.9), ("max", 100)):
-            assert total.get_value_at_percentile(share) == pytest.approx(whole[name] * 1e3, rel=2e-3), (tag, name)
+            # Where a share falls between two values, the two libraries take different ones.
+            one = 100 / max(whole["count"], 1)
+            low, high = (total.get_value_at_percentile(min(max(share + step, 0), 100)) for step in (-one, one))
+            assert low * (1 - 2e-3) <= whole[name] * 1e3 <= high * (1 + 2e-3), (tag, name)
 
 
 def check_page(page: Path) -> dict:
