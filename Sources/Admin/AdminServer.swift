@@ -55,7 +55,7 @@ public final class AdminServer: Sendable {
             }
             LocalSocket.setTimeout(descriptor, seconds: AdminServer.clientSeconds)
             if openCount.wrappingAdd(1, ordering: .relaxed).newValue > AdminServer.connectionsMax {
-                _ = LocalSocket.write(AdminService.failure("too many admin connections").json + "\n", to: descriptor)
+                _ = LocalSocket.write(AdminService.failure(AdminServer.tooMany).json + "\n", to: descriptor)
                 finish(descriptor)
                 continue
             }
@@ -67,6 +67,8 @@ public final class AdminServer: Sendable {
         close(listener)
     }
 
+    private static let tooMany =
+        "there are \(connectionsMax) admin connections, which is the most; end a `clarion tail` or `clarion top`"
     private static let restMicroseconds: UInt32 = 100_000
 
     private func finish(_ descriptor: Int32) {

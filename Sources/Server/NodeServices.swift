@@ -56,6 +56,9 @@ final class NodeServices: Sendable {
         return registry.start { [self] update in deliver(update) }
     }
 
+    /// Another process serves from now on: it tells who comes and goes.
+    func handOver() { webhooks?.handOver() }
+
     /// Ends the threads, after the workers have left.
     func stop() {
         registry.stop()

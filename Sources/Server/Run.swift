@@ -137,6 +137,7 @@ public func runNode(
     let hasSuccessor = succession.isDone
     log.info("stopping", ["signal": .text(signal == SIGINT ? "SIGINT" : "SIGTERM")])
     if !hasSuccessor { manager.tell("STOPPING=1") }
+    if hasSuccessor { services.handOver() }
     if signal == SIGTERM { sendClientsAway(node, signals, log, hasSuccessor: hasSuccessor) }
     signals.restoreDefaults()
     watchdog?.stop()

@@ -39,6 +39,11 @@ public struct ReverbImport: Sendable {
                         + "is this the .env of the Laravel application?"))
         }
         if !problems.isEmpty { throw SettingsError(problems: problems) }
+        if variables["REVERB_SERVER_HOST"] == nil {
+            lines.insert(
+                "# Without REVERB_SERVER_HOST Reverb listens on 0.0.0.0, this node on 127.0.0.1; for others:", at: 0)
+            lines.insert("# host = \"0.0.0.0\"", at: 1)
+        }
         remarks = Self.remarks(variables)
         toml =
             (["# Made from \(path) by clarion config import-reverb. It holds secrets."] + lines)

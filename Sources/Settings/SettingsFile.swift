@@ -130,9 +130,18 @@ struct SettingsFile {
     }
 
     static func contents(of path: String) throws(SettingsProblem) -> String {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw unreadable(path) }
         defer { close(descriptor) }
+        var facts = stat()
+        guard unsafe fstat(descriptor, &facts) == 0 else { throw unreadable(path) }
+        if facts.st_mode & S_IFMT == S_IFIFO {
+            // A pipe could keep whoever reads it waiting for ever. One that the caller has opened is meant.
+            guard path.hasPrefix("/dev/fd/") || path == "/dev/stdin" || path.hasPrefix("/proc/self/fd/") else {
+                throw SettingsProblem("\(path): a pipe, not a file")
+            }
+            _ = fcntl(descriptor, F_SETFL, O_RDONLY)
+        }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 * 1024)
         while true {

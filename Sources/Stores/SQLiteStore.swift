@@ -10,6 +10,8 @@ import Glibc
     private let timeoutSeconds: Int
     /// The open database; owned by this object.
     private var database: OpaquePointer?
+    /// Which file that is. One that is put in its place is opened anew.
+    private var openedFile = (device: UInt(0), inode: UInt(0))
 
     /// - Parameter timeoutSeconds: how long a call waits for others who write.
     public init(path: String, timeoutSeconds: Int) {
@@ -71,7 +73,14 @@ import Glibc
     }
 
     private func connect() throws(StoreError) -> OpaquePointer {
-        if let database = unsafe database { return unsafe database }
+        var facts = stat()
+        let isThere = unsafe stat(path, &facts) == 0
+        let found = isThere ? (device: UInt(facts.st_dev), inode: UInt(facts.st_ino)) : (0, 0)
+        if let open = unsafe database {
+            if found == openedFile { return unsafe open }
+            unsafe _ = sqlite3_close_v2(open)
+            unsafe database = nil
+        }
         var opened: OpaquePointer?
         // The file is never made here: a wrong path is told, not turned into an empty store.
         let status = unsafe sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
@@ -86,6 +95,7 @@ import Glibc
         }
         unsafe _ = sqlite3_busy_timeout(opened, Int32(clamping: timeoutSeconds * 1_000))
         unsafe database = opened
+        openedFile = found
         return unsafe opened
     }
 

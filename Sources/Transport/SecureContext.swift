@@ -1,4 +1,5 @@
 import CTLS
+import Glibc
 
 /// One certificate with its key, by their files.
 public struct SecureIdentity: Sendable, Equatable {
@@ -55,6 +56,13 @@ public struct SecureError: Error, Sendable, Equatable, CustomStringConvertible {
     /// - Throws: for a file that cannot be read or parsed, a key that is not the certificate's, and a certificate whose
     ///   time is over or has not come.
     public init(_ options: SecureOptions) throws(SecureError) {
+        // What is no file, such as a pipe, could keep whoever reads it waiting for ever.
+        for path in options.paths {
+            var facts = stat()
+            if unsafe stat(path, &facts) == 0, facts.st_mode & S_IFMT != S_IFREG {
+                throw SecureError("\(path) is no regular file")
+            }
+        }
         let strings = SecureStrings(options)
         var error = [CChar](repeating: 0, count: SecureContext.errorBytesMax)
         let made = unsafe strings.withOptions { pointer in

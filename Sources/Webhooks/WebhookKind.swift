@@ -9,6 +9,9 @@ public enum WebhookKind: String, Sendable, CaseIterable {
     case clientEvent = "client_event"
     case cacheMiss = "cache_miss"
     case subscriptionCount = "subscription_count"
+
+    /// Whether it says that somebody has gone, or how many are left.
+    var tellsOfDeparture: Bool { [.channelVacated, .memberRemoved, .subscriptionCount].contains(self) }
 }
 
 /// Something that happened on a channel, as a worker tells it.

@@ -30,6 +30,7 @@ public final class WebhookService: Sendable {
     private let waitingEvents = Atomic<Int>(0)
     private let waitingBytes = Atomic<Int>(0)
     private let dropped = Atomic<UInt64>(0)
+    private let isHandedOver = Atomic<Bool>(false)
     private let thread = Mutex<ServiceThread?>(nil)
     private let poster: any WebhookPoster
     private let log: Logger
@@ -45,6 +46,7 @@ public final class WebhookService: Sendable {
 
     /// Hands over an event. From any thread; never waits.
     public func note(_ note: WebhookNote) {
+        if isHandedOver.load(ordering: .relaxed), note.kind.tellsOfDeparture { return }
         let bytes = note.byteCount
         let events = waitingEvents.wrappingAdd(1, ordering: .relaxed).newValue
         let sum = waitingBytes.wrappingAdd(bytes, ordering: .relaxed).newValue
@@ -55,6 +57,9 @@ public final class WebhookService: Sendable {
         }
         inbox.post(.note(note))
     }
+
+    /// From now on nothing is told of who leaves: another process serves them, and tells.
+    public func handOver() { isHandedOver.store(true, ordering: .relaxed) }
 
     /// Sets what applications have, by their numbers; nil takes one away.
     public func set(_ applications: [(number: Int, application: WebhookApplication?)]) {

@@ -174,6 +174,26 @@ def test_a_watched_file(start, tmp_path: Path, name: str) -> None:
     node.stop_clean()
 
 
+def test_a_pipe_in_the_place_of_a_file(start, tmp_path: Path) -> None:
+    """6.4: is refused, and keeps nobody waiting: not the watch, not a reload, not the end."""
+    path = tmp_path / "apps.toml"
+    write(path, application("one"))
+    node = start(Settings(flags=("--apps-file", str(path), "--log-format", "json")), SOME[0])
+    path.unlink()
+    os.mkfifo(path)
+    wait_until(lambda: lines(node, "applications not changed"), "the pipe is told")
+    assert "a pipe, not a file" in lines(node, "applications not changed")[-1]["problem"]
+    assert status(node, "one") == 200
+    path.unlink()
+    write(path, application("one"), application("two"))
+    wait_until(lambda: status(node, "two") == 200, "the file is back")
+    path.unlink()
+    os.mkfifo(path)
+    node.stop_clean()
+    refused = run("start", "--apps-file", str(path), "--port", "0")
+    assert refused.returncode == 78 and "a pipe, not a file" in refused.stderr, refused
+
+
 def test_in_production_dangerous_switches_stop_the_start(tmp_path: Path) -> None:
     """3.13: each is named with its remedy; elsewhere it is a loud line and a metric."""
     production = {"CLARION_ENVIRONMENT": "production", "CLARION_PORT": "0"}

@@ -65,6 +65,24 @@ def refusal(node: Node, key: str) -> int:
     return code
 
 
+@pytest.mark.variants(SOME[:1])
+def test_another_file_in_its_place(start, variant: Variant, tmp_path: Any) -> None:
+    """A file of SQLite that was removed or replaced is not read on: what it held is gone, or another."""
+    class Place:
+        url = f"sqlite:{tmp_path / 'apps.db'}"
+
+    listing = app(Place, "list", status=78)
+    assert "clarion app create" in listing, listing
+    old = created(Place, "--id", "old")
+    node = start(settings(Place), variant)
+    wait_until(lambda: trigger_of(node, old, "c").status == 200, "the old one is known")
+    (tmp_path / "apps.db").unlink()
+    new = created(Place, "--id", "new")
+    wait_until(lambda: trigger_of(node, new, "c").status == 200, "the new one is known")
+    wait_until(lambda: trigger_of(node, old, "c").status == 404, "the old one is gone")
+    node.stop_clean()
+
+
 @pytest.mark.parametrize("store", STORES, indirect=True)
 @pytest.mark.variants(SOME)
 def test_the_life_of_an_application(start, store: Any, variant: Variant) -> None:

@@ -60,6 +60,22 @@ private final class Poster: WebhookPoster {
         #expect(text.ranges(of: "channel_occupied").count == 2_000)
     }
 
+    @Test func whoHasHandedOverTellsOfNobodyWhoLeaves() async throws {
+        let poster = Poster(hangs: false)
+        let service = try service(poster)
+        #expect(service.start())
+        service.handOver()
+        for kind in WebhookKind.allCases {
+            service.note(WebhookNote(kind, application: 0, channel: Array("a".utf8), user: Array("u".utf8)))
+        }
+        await stop(service)
+        let text = poster.requests.withLock { $0.map { String(decoding: $0.body, as: UTF8.self) }.joined() }
+        for kind in WebhookKind.allCases {
+            let isKept = ![.channelVacated, .memberRemoved, .subscriptionCount].contains(kind)
+            #expect(text.contains(kind.rawValue) == isKept, "\(kind)")
+        }
+    }
+
     @Test func stoppingEndsThoughAnEndpointHangs() throws {
         let service = try service(Poster(hangs: true))
         #expect(service.start())

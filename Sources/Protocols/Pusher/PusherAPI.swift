@@ -172,7 +172,8 @@ final class PusherAPI {
         let rule = publishRule(space)
         guard rule.isOn else { return false }
         let index = AppTable.index(ofSpace: space)
-        guard let seconds = node.publishing.secondsToWait(index, rule, now: monotonicClock()) else { return false }
+        guard let wait = node.publishing.secondsToWait(index, rule, now: monotonicClock()) else { return false }
+        let seconds = RetryAfter.rounded(wait)
         node.publishing.noteOverRate()
         output.removeAll()
         output.append("The application may publish ")
@@ -294,6 +295,11 @@ final class PusherAPI {
 
 /// `Retry-After` (RFC 9110 section 10.2.3). Seconds are rounded up to one of a few values, which need no memory.
 enum RetryAfter {
+    private static let values = [1, 2, 5, 10, 30, 60]
+
+    /// The value that stands for so many seconds.
+    static func rounded(_ seconds: Int) -> Int { values.first { seconds <= $0 } ?? 60 }
+
     static func field(_ seconds: Int) -> StaticString {
         switch seconds {
         case ...1: "Retry-After: 1\r\n"
