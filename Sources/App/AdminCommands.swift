@@ -266,7 +266,7 @@ struct ReloadCommand: ParsableCommand {
 
     func run() throws {
         let answer = try admin.ask(request("reload"))
-        print(admin.json ? answer.json : AdminTables.members(answer))
+        print(admin.json ? answer.json : AdminTables.reload(answer))
     }
 }
 

@@ -37,15 +37,17 @@ enum AdminTables {
         return "\(plain(value["app"])) \(plain(value["channel"])) #\(count(value["offset"])) \(plain(value["message"]))"
     }
 
-    /// Every member of an object on a line of its own.
-    static func members(_ answer: AdminValue) -> String {
-        guard case .object(let members) = answer else { return answer.json }
-        return members.map { member in
-            if let list = member.value.list {
-                return "\(member.name): " + (list.isEmpty ? "nothing" : list.map(plain).joined(separator: ", "))
-            }
-            return "\(member.name): \(plain(member.value))"
-        }.joined(separator: "\n")
+    /// What a reload did, without what it did not.
+    static func reload(_ answer: AdminValue) -> String {
+        let words = [
+            ("applied", "applied"), ("needsRestart", "needs a restart"), ("appsAdded", "applications added"),
+            ("appsChanged", "applications changed"), ("appsRemoved", "applications removed"), ("warnings", "warning"),
+        ]
+        let lines: [String] = words.compactMap { name, word in
+            guard let list = answer[name]?.list, !list.isEmpty else { return nil }
+            return "\(word): \(list.map(plain).joined(separator: ", "))"
+        }
+        return lines.isEmpty ? "nothing has changed" : lines.joined(separator: "\n")
     }
 
     /// Columns as wide as their widest cell.

@@ -330,7 +330,10 @@ final class MetricsPage: Sendable {
             "tls_handshakes_resumed_total", "counter", "TLS handshakes that took up an earlier session.",
             { $0.core.handshakesResumed }
         ),
-        ("tls_handshakes_failed_total", "counter", "TLS handshakes that failed.", { $0.core.handshakesFailed }),
+        (
+            "tls_handshakes_failed_total", "counter",
+            "TLS handshakes that failed, also before a whole hello was there.", { $0.core.handshakesFailed }
+        ),
         (
             "tls_faults_total", "counter", "Open TLS connections that sent what is no TLS.", { $0.core.secureFaults }
         ),

@@ -227,7 +227,8 @@ struct Layers {
         var sentences: [String] = []
         if tls.certificates.count != tls.keys.count {
             sentences.append(
-                "tls.cert has \(tls.certificates.count) and tls.key \(tls.keys.count) files; each needs one")
+                "tls.cert has \(tls.certificates.count) and tls.key \(tls.keys.count) files; each certificate "
+                    + "needs its key (--tls-key)")
         }
         if !tls.ocspAnswers.isEmpty, tls.ocspAnswers.count != tls.certificates.count {
             sentences.append("tls.ocsp must have as many files as tls.cert, with - where there is none")
