@@ -37,7 +37,8 @@ public struct AdminClient {
         do throws(LocalSocketError) {
             descriptor = try LocalSocket.connect(to: path)
         } catch {
-            throw LocalSocketError(description: "\(error) (is a node running? --port names its port, --socket its admin socket)")
+            throw LocalSocketError(
+                description: "\(error) (is a node running? --port names its port, --socket its admin socket)")
         }
         let isLong = request["command"]?.text == "restart"
         LocalSocket.setTimeout(
