@@ -129,7 +129,9 @@ extension Uring {
 
     /// Asks for one connection with its address.
     private mutating func armPlace(_ index: Int, _ place: Int) {
-        unsafe listeners.base[index].armedPlaces |= 1 << UInt16(place)
+        // Not `|=`: the compiler (6.3.1) fails on that under the thread sanitizer.
+        let armed = unsafe listeners.base[index].armedPlaces
+        unsafe listeners.base[index].armedPlaces = armed | (1 << UInt16(place))
         let room = unsafe acceptPlaces.base + (index * UringLimits.acceptPlaces + place)
         unsafe room.pointee.length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         unsafe curing_prep_accept_one(
@@ -198,7 +200,8 @@ extension Uring {
     private mutating func noteEnded(_ index: Int, _ place: Int, _ completion: RingCompletion) {
         if completion.hasMore { return }
         if place < UringLimits.acceptPlaces {
-            unsafe listeners.base[index].armedPlaces &= ~(1 << UInt16(place))
+            let armed = unsafe listeners.base[index].armedPlaces
+            unsafe listeners.base[index].armedPlaces = armed & ~(1 << UInt16(place))
         } else {
             if unsafe !listeners.base[index].isStandingCancelled { counters.rearmed += 1 }
             unsafe listeners.base[index].isStanding = false
