@@ -7,7 +7,7 @@ RELEASE_BIN = .build/release
 # What `make run` passes to `clarion start`, for example `make run ARGS='--port 9000'`.
 ARGS ?=
 # Seconds for each fuzz target: `make fuzz T=3600`.
-T ?= 40
+T ?= 60
 FUZZ_SECONDS ?= $(T)
 
 .PHONY: run build release setup test unit behaviour lint format docs bench bench-check bench-accept bench-floors \

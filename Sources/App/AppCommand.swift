@@ -1,4 +1,5 @@
 import ArgumentParser
+import ClarionAdmin
 import ClarionSettings
 import ClarionStores
 import Glibc
@@ -89,29 +90,13 @@ private func show(_ application: StoredApplication, withSecret: Bool, asJSON: Bo
     let secret = withSecret ? application.secret : "••••••"
     if asJSON {
         print(
-            "{\"id\":\(jsonText(application.id)),\"key\":\(jsonText(application.key)),\"secret\":\(jsonText(secret)),"
-                + "\"enabled\":\(application.isEnabled),\"settings\":\(application.settings)}")
+            "{\"id\":\(AdminValue.text(application.id).json),\"key\":\(AdminValue.text(application.key).json),"
+                + "\"secret\":\(AdminValue.text(secret).json),\"enabled\":\(application.isEnabled),"
+                + "\"settings\":\(application.settings)}")
     } else {
         print("id       \(application.id)\nkey      \(application.key)\nsecret   \(secret)")
         print("enabled  \(application.isEnabled)\nsettings \(application.settings)")
     }
-}
-
-private func jsonText(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"", "\\": result += "\\\(scalar)"
-        default:
-            if scalar.value < 0x20 {
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
-        }
-    }
-    return result + "\""
 }
 
 /// Judges an application as the node would; ends the command with what is wrong.

@@ -60,7 +60,7 @@ public struct SecureError: Error, Sendable, Equatable, CustomStringConvertible {
         for path in options.paths {
             var facts = stat()
             if unsafe stat(path, &facts) == 0, facts.st_mode & S_IFMT != S_IFREG {
-                throw SecureError("\(path) is no regular file")
+                throw SecureError("\(path): not a regular file")
             }
         }
         let strings = SecureStrings(options)

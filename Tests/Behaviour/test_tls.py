@@ -367,6 +367,7 @@ def test_wrong_certificates_at_start(tmp_path: Path) -> None:
     early = secure.make(tmp_path, "early", dates=("20450101000000Z", "20460101000000Z"))
     secure.run("pkey", "-in", good[1], "-aes128", "-passout", "pass:secret", "-out", tmp_path / "locked.key")
     (tmp_path / "empty.pem").write_text("")
+    os.mkfifo(tmp_path / "pipe.pem")
     for certificate, key, file, reason in (
             (good[0], other[1], other[1], "the key does not belong to the certificate"),
             (expired[0], expired[1], expired[0], "the certificate expired on 2020-02-01"),
@@ -374,6 +375,7 @@ def test_wrong_certificates_at_start(tmp_path: Path) -> None:
             (good[0], tmp_path / "locked.key", tmp_path / "locked.key", "the key is encrypted"),
             (good[0], tmp_path / "none.key", tmp_path / "none.key", "No such file"),
             (tmp_path / "none.pem", good[1], tmp_path / "none.pem", "No such file"),
+            (tmp_path / "pipe.pem", good[1], tmp_path / "pipe.pem", "not a regular file"),
             (tmp_path / "empty.pem", good[1], tmp_path / "empty.pem", "the certificate cannot be used"),
             (good[1], good[1], good[1], "the certificate cannot be used")):
         ended = subprocess.run([str(binary()), "start", "--port", "0", "--log-format", "json", "--tls-cert", str(certificate), "--tls-key", str(key)],
