@@ -77,6 +77,7 @@ def test_7_4_files_outside_are_refused(start, variant: Variant, tmp_path: Path) 
     path = folder / "clarion.toml"
     write(path, application("one"))
     node = start(configured(path), variant)
+    wait_until(lambda: lines(node, "ready"), "the node says that it is ready")
     if not lines(node, "confined")[0].get("files"):
         pytest.skip("the kernel has no Landlock")
     write(path, application("one"), application("two"))
