@@ -303,6 +303,25 @@ def test_more_connections_than_descriptors(start) -> None:
     node.stop_clean()
 
 
+def test_more_connections_than_the_file_table(start) -> None:
+    """A ring's table is bounded by the limit of descriptors; connections beyond it are descriptors, and 128 of those are left."""
+    node = start(USUAL.with_descriptors(256), Variant("uring", 1))
+    for _ in range(2):
+        first = node.descriptor_count()
+        clients = [node.echo() for _ in range(320)]
+        assert first + 50 < node.descriptor_count() <= 128
+        for number, client in enumerate(clients):
+            client.text(str(number))
+        for number, client in enumerate(clients):
+            client.expect(frames.TEXT, str(number).encode())
+        assert node.metrics().value("sockets", "open") == 320
+        for client in clients:
+            client.close()
+        wait_until(lambda: node.metrics().value("sockets", "open") == 0, "they are gone")
+        wait_until(lambda: node.descriptor_count() <= first + 2, "descriptors go back")
+    node.stop_clean()
+
+
 def test_connections_spread_over_workers(start) -> None:
     for variant in MANY_OF_EACH:
         node = start(USUAL, variant)

@@ -40,7 +40,7 @@ struct RestrictedRingTests {
         for flag in [1 << 1, 1 << 2, 1 << 3, 1 << 4] {
             // In the order of linux/io_uring.h: drain, link, hard link, async.
             let result = unsafe try answer { entry in
-                unsafe curing_prep_poll_writable(entry, 0, 0)
+                unsafe curing_prep_poll_writable(entry, curing_file(), 0)
                 unsafe entry.pointee.flags = UInt8(flag)
             }
             #expect(result == -EACCES, "flag \(flag)")

@@ -150,25 +150,42 @@ static inline void curing_prep_accept_one(struct io_uring_sqe *sqe, int listener
     sqe->user_data = data;
 }
 
-static inline void curing_prep_receive(struct io_uring_sqe *sqe, int file, unsigned short group, uint64_t data) {
-    io_uring_prep_recv_multishot(sqe, file, NULL, 0, 0);
-    sqe->flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
+// The same as an ordinary descriptor of the process, which neither blocks nor says EAGAIN in a ring.
+static inline void curing_prep_accept_ordinary(struct io_uring_sqe *sqe, int listener, struct sockaddr_storage *address,
+                                               socklen_t *length, uint64_t data) {
+    io_uring_prep_accept(sqe, listener, (struct sockaddr *)address, length, SOCK_CLOEXEC);
+    sqe->user_data = data;
+}
+
+// How an operation names its socket: `number` is an index of the file table when `flags` has `curing_fixed`, else a
+// descriptor.
+struct curing_file {
+    int number;
+    uint8_t flags;
+};
+
+static const uint8_t curing_fixed = IOSQE_FIXED_FILE;
+
+static inline void curing_prep_receive(struct io_uring_sqe *sqe, struct curing_file file, unsigned short group,
+                                       uint64_t data) {
+    io_uring_prep_recv_multishot(sqe, file.number, NULL, 0, 0);
+    sqe->flags = file.flags | IOSQE_BUFFER_SELECT;
     sqe->buf_group = group;
     sqe->user_data = data;
 }
 
 // A send that never waits and is silent when it took everything. Without MSG_WAITALL the kernel would call a short send
 // a success and stay silent about it too (seen on 6.18).
-static inline void curing_prep_send(struct io_uring_sqe *sqe, int file, const void *bytes, unsigned count,
-                                    uint64_t data) {
-    io_uring_prep_send(sqe, file, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL);
-    sqe->flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+static inline void curing_prep_send(struct io_uring_sqe *sqe, struct curing_file file, const void *bytes,
+                                    unsigned count, uint64_t data) {
+    io_uring_prep_send(sqe, file.number, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL);
+    sqe->flags = file.flags | IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = data;
 }
 
-static inline void curing_prep_poll_writable(struct io_uring_sqe *sqe, int file, uint64_t data) {
-    io_uring_prep_poll_add(sqe, file, POLLOUT);
-    sqe->flags = IOSQE_FIXED_FILE;
+static inline void curing_prep_poll_writable(struct io_uring_sqe *sqe, struct curing_file file, uint64_t data) {
+    io_uring_prep_poll_add(sqe, file.number, POLLOUT);
+    sqe->flags = file.flags;
     sqe->user_data = data;
 }
 
@@ -184,26 +201,30 @@ static inline void curing_prep_cancel(struct io_uring_sqe *sqe, uint64_t target,
     sqe->user_data = data;
 }
 
-static inline void curing_prep_shutdown(struct io_uring_sqe *sqe, int file, uint64_t data) {
-    io_uring_prep_shutdown(sqe, file, SHUT_WR);
-    sqe->flags = IOSQE_FIXED_FILE;
+static inline void curing_prep_shutdown(struct io_uring_sqe *sqe, struct curing_file file, uint64_t data) {
+    io_uring_prep_shutdown(sqe, file.number, SHUT_WR);
+    sqe->flags = file.flags;
     sqe->user_data = data;
 }
 
-static inline void curing_prep_close(struct io_uring_sqe *sqe, unsigned file, uint64_t data) {
-    io_uring_prep_close_direct(sqe, file);
+static inline void curing_prep_close(struct io_uring_sqe *sqe, struct curing_file file, uint64_t data) {
+    if (file.flags & curing_fixed)
+        io_uring_prep_close_direct(sqe, (unsigned)file.number);
+    else
+        io_uring_prep_close(sqe, file.number);
     sqe->user_data = data;
 }
 
-// setsockopt(SO_LINGER) of a connection in the file table; `option` stays until it is done. Kernels before 6.7 refuse.
-static inline void curing_prep_linger(struct io_uring_sqe *sqe, int file, const struct linger *option, uint64_t data) {
+// setsockopt(SO_LINGER) of a connection; `option` stays until it is done. Kernels before 6.7 refuse.
+static inline void curing_prep_linger(struct io_uring_sqe *sqe, struct curing_file file, const struct linger *option,
+                                      uint64_t data) {
     // linux/io_uring.h as of 6.7: cmd_op at byte 8, level and optname at 16 and 20, optlen at 44, optval at 48.
     uint32_t operation = CURING_SOCKET_SETSOCKOPT, level = SOL_SOCKET, name = SO_LINGER, count = sizeof *option;
     uint64_t address = (uintptr_t)option;
     memset(sqe, 0, sizeof *sqe);
     sqe->opcode = IORING_OP_URING_CMD;
-    sqe->flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
-    sqe->fd = file;
+    sqe->flags = file.flags | IOSQE_CQE_SKIP_SUCCESS;
+    sqe->fd = file.number;
     sqe->user_data = data;
     memcpy((char *)sqe + 8, &operation, sizeof operation);
     memcpy((char *)sqe + 16, &level, sizeof level);

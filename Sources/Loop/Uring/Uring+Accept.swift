@@ -21,6 +21,8 @@ struct UringListener: BitwiseCopyable {
     var namesPeers: Bool
     /// A bit for each accept of one connection that is in flight.
     var armedPlaces: UInt16 = 0
+    /// A bit for each of them that brings an ordinary descriptor.
+    var ordinaryPlaces: UInt16 = 0
     /// A standing accept is in flight, and whether it was told to end.
     var isStanding = false
     var isStandingCancelled = false
@@ -63,6 +65,10 @@ extension Uring {
             if count != Int.max { cancelStanding(index) }
             if unsafe listeners.base[index].resumeAt == 0 { armAccept(index) }
         }
+    }
+
+    private mutating func cancelAllStanding() {
+        for index in 0..<UringLimits.listenersMax where unsafe listeners.base[index].isOpen { cancelStanding(index) }
     }
 
     /// A standing accept ends; what it still brings is taken.
@@ -110,10 +116,22 @@ extension Uring {
         restingListenerCount = 0
     }
 
+    /// Ordinary descriptors are taken, and soon.
+    private var isDirectScarce: Bool { descriptorsEnd > 0 && directOpenCount + UringLimits.directScarce > directCount }
+
+    /// No place of the file table is left beside those that accepts in flight may take.
+    private var isDirectFull: Bool {
+        var taken = directOpenCount
+        for index in 0..<UringLimits.listenersMax {
+            taken += unsafe (listeners.base[index].armedPlaces & ~listeners.base[index].ordinaryPlaces).nonzeroBitCount
+        }
+        return taken >= directCount
+    }
+
     private mutating func armAccept(_ index: Int) {
         let listener = unsafe listeners.base[index]
         if listener.isEnding { return }
-        if listener.namesPeers || acceptAllowance != Int.max {
+        if listener.namesPeers || acceptAllowance != Int.max || isDirectScarce {
             var rest = min(acceptAllowance, UringLimits.acceptPlaces) - listener.armedPlaces.nonzeroBitCount
             for place in 0..<UringLimits.acceptPlaces
             where rest > 0 && listener.armedPlaces & (1 << UInt16(place)) == 0 {
@@ -132,17 +150,38 @@ extension Uring {
         // Not `|=`: the compiler (6.3.1) fails on that under the thread sanitizer.
         let armed = unsafe listeners.base[index].armedPlaces
         unsafe listeners.base[index].armedPlaces = armed | (1 << UInt16(place))
+        let isOrdinary = descriptorsEnd > 0 && isDirectFull
+        let ordinary = unsafe listeners.base[index].ordinaryPlaces & ~(1 << UInt16(place))
+        unsafe listeners.base[index].ordinaryPlaces = ordinary | (isOrdinary ? 1 << UInt16(place) : 0)
         let room = unsafe acceptPlaces.base + (index * UringLimits.acceptPlaces + place)
         unsafe room.pointee.length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        unsafe curing_prep_accept_one(
-            nextEntry(), listeners.base[index].descriptor, &room.pointee.address, &room.pointee.length,
-            acceptName(index, place))
+        let descriptor = unsafe listeners.base[index].descriptor
+        if isOrdinary {
+            unsafe curing_prep_accept_ordinary(
+                nextEntry(), descriptor, &room.pointee.address, &room.pointee.length, acceptName(index, place))
+        } else {
+            unsafe curing_prep_accept_one(
+                nextEntry(), descriptor, &room.pointee.address, &room.pointee.length, acceptName(index, place))
+        }
     }
 
+    /// The slot is the listener in its low bits, whether the accept brings an ordinary descriptor, and the place.
     private func acceptName(_ index: Int, _ place: Int) -> UInt64 {
-        unsafe Token(
-            uring: .accept, generation: listeners.base[index].generation, slot: UInt32(place << 8 | index)
+        let listener = unsafe listeners.base[index]
+        let isOrdinary = place < UringLimits.acceptPlaces && listener.ordinaryPlaces & (1 << UInt16(place)) != 0
+        return Token(
+            uring: .accept, generation: listener.generation,
+            slot: UInt32(place << 8 | (isOrdinary ? UringLimits.ordinaryBit : 0) | index)
         ).raw
+    }
+
+    /// The handle that an accept has brought, or the error: as well one for a descriptor that is to be left to others.
+    private mutating func broughtHandle(_ result: Int32, _ name: Token) -> Int32 {
+        guard result >= 0, Int(name.slot) & UringLimits.ordinaryBit != 0 else { return result }
+        let handle = Int32(directCount) + result
+        if Int(result) < descriptorsEnd { return handle }
+        unsafe curing_prep_close(nextEntry(), file(of: handle), Token(uring: .silent).raw)
+        return -EMFILE
     }
 
     /// Keeps what the kernel wrote for an accept that is done, before the place is used again.
@@ -156,15 +195,13 @@ extension Uring {
 
     /// False when another completion had to be told first.
     mutating func accepted(_ completion: RingCompletion, _ name: Token, _ sink: inout CompletionSink) -> Bool {
-        let index = Int(name.slot & 0xFF)
+        let index = Int(name.slot & 0xFF) & ~UringLimits.ordinaryBit
         let place = Int(name.slot >> 8)
         precondition(index < UringLimits.listenersMax && place <= UringLimits.standingPlace)
         let listener = unsafe listeners.base[index]
-        let result = completion.result
+        let result = broughtHandle(completion.result, name)
         guard listener.isOpen, listener.generation == name.generation else {
-            if result >= 0 {
-                unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: result), Token(uring: .silent).raw)
-            }
+            if result >= 0 { unsafe curing_prep_close(nextEntry(), file(of: result), Token(uring: .silent).raw) }
             return true
         }
         let token = Token(raw: listener.token)
@@ -175,6 +212,10 @@ extension Uring {
                 return false
             }
             handles.admit(result)
+            if Int(result) < directCount {
+                directOpenCount += 1
+                if isDirectScarce { cancelAllStanding() }
+            }
             if acceptAllowance != Int.max { acceptAllowance = max(acceptAllowance - 1, 0) }
             if place < UringLimits.acceptPlaces {
                 noteAddress(index, place, result)

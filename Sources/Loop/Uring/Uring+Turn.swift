@@ -124,6 +124,7 @@ extension Uring {
     mutating func tellClosed(_ handle: Handle, _ sink: inout CompletionSink) {
         let entry = unsafe handles[handle]
         unsafe entry.pointee.flags = []
+        if Int(handle) < directCount { directOpenCount -= 1 }
         unsafe sink.put(Completion(token: Token(raw: entry.pointee.token), kind: .closed, result: 0))
     }
 }

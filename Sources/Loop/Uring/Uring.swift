@@ -7,7 +7,9 @@ public import ClarionBytes
 import Glibc
 
 /// io_uring in completion shape (Linux 6.1 and later). A `Handle` is an index of the ring's file table, so connections
-/// use no descriptors of the process. Made, used and given up by one thread.
+/// use no descriptors of the process. The kernel bounds that table by the soft limit of descriptors though; where more
+/// connections are wanted, those beyond it are ordinary descriptors, and their handles follow those of the table:
+/// `directCount` + descriptor. Made, used and given up by one thread.
 ///
 /// What the kernel holds of a connection is written in its entry's flags: `receiveArmed` (a multishot receive) and
 /// `writing` (a poll). Only when neither is set may the file be closed, and only the close's completion frees the
@@ -18,6 +20,11 @@ public struct Uring: ~Copyable, Backend {
     public internal(set) var counters = BackendCounters()
 
     let ring: Ring
+    /// Places of the file table, and how many of them hold a connection.
+    let directCount: Int
+    var directOpenCount = 0
+    /// Below this, ordinary descriptors are taken; the rest is left to the process. 0: none are taken.
+    let descriptorsEnd: Int
     let wake: OwnedDescriptor
     var buffers: ProvidedBuffers
     var handles: HandleTable
@@ -53,15 +60,19 @@ public struct Uring: ~Copyable, Backend {
         let registered = ring.registerFiles(count: fileCount)
         guard registered >= 0 else { throw .system(call: "io_uring_register", errno: -registered) }
         if options.restrictsOperations { try ring.restrict() }
-        let handles = try HandleTable(count: fileCount)
+        // Address space only, until a descriptor has that number.
+        let descriptorCount = fileCount < options.connectionsMax ? SystemCall.descriptorsMax() : 0
+        let handles = try HandleTable(count: fileCount + descriptorCount)
         let stash = try CompletionStash(capacity: completions)
         let listeners = try ReservedMemory<UringListener>(count: UringLimits.listenersMax)
         let acceptPlaces = try ReservedMemory<AcceptPlace>(count: UringLimits.listenersMax * UringLimits.acceptPlaces)
-        let addresses = try ReservedMemory<PeerAddress>(count: fileCount)
+        let addresses = try ReservedMemory<PeerAddress>(count: fileCount + descriptorCount)
         let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax)
         let lingerNone = try ReservedMemory<linger>(count: 1)
         unsafe lingerNone.base.pointee = linger(l_onoff: 1, l_linger: 0)
         self.ring = ring
+        directCount = fileCount
+        descriptorsEnd = max(descriptorCount - UringLimits.descriptorsKept, 0)
         self.wake = wake
         self.buffers = buffers
         self.handles = handles
@@ -109,7 +120,7 @@ public struct Uring: ~Copyable, Backend {
         let entry = unsafe handles[handle]
         guard unsafe entry.pointee.wantsReading, unsafe !entry.pointee.flags.contains(.receiveArmed) else { return }
         unsafe entry.pointee.flags.insert(.receiveArmed)
-        unsafe curing_prep_receive(nextEntry(), handle, ProvidedBuffers.group, name(.receive, handle))
+        unsafe curing_prep_receive(nextEntry(), file(of: handle), ProvidedBuffers.group, name(.receive, handle))
     }
 
     /// The kernel looks the operation up in 256 lists at most; that is why a connection which has ended is not
@@ -131,7 +142,8 @@ public struct Uring: ~Copyable, Backend {
         let offered = UInt32(min(count, UringLimits.sendBytesMax))
         // Only a send that took less than this tells so.
         unsafe sendResults.base[index] = Int32(offered)
-        unsafe curing_prep_send(nextEntry(), handle, bytes, offered, Token(uring: .send, slot: UInt32(index)).raw)
+        unsafe curing_prep_send(
+            nextEntry(), file(of: handle), bytes, offered, Token(uring: .send, slot: UInt32(index)).raw)
         sendCount = index + 1
         return index
     }
@@ -181,7 +193,7 @@ public struct Uring: ~Copyable, Backend {
         let entry = unsafe handles.open(handle)
         guard unsafe !entry.pointee.flags.contains(.writing) else { return }
         unsafe entry.pointee.flags.insert(.writing)
-        unsafe curing_prep_poll_writable(nextEntry(), handle, name(.poll, handle))
+        unsafe curing_prep_poll_writable(nextEntry(), file(of: handle), name(.poll, handle))
     }
 
     // MARK: Closing
@@ -190,7 +202,7 @@ public struct Uring: ~Copyable, Backend {
         let entry = unsafe handles.open(handle)
         guard unsafe !entry.pointee.flags.contains(.shuttingDown) else { return }
         unsafe entry.pointee.flags.insert(.shuttingDown)
-        unsafe curing_prep_shutdown(nextEntry(), handle, name(.shutdown, handle))
+        unsafe curing_prep_shutdown(nextEntry(), file(of: handle), name(.shutdown, handle))
     }
 
     public mutating func close(_ handle: Handle, token: Token, reset: Bool) {
@@ -199,7 +211,9 @@ public struct Uring: ~Copyable, Backend {
         unsafe entry.pointee.token = token.raw
         unsafe entry.pointee.flags.remove([.open, .reading])
         unsafe entry.pointee.flags.insert(.closing)
-        if reset { unsafe curing_prep_linger(nextEntry(), handle, lingerNone.base, Token(uring: .silent).raw) }
+        if reset {
+            unsafe curing_prep_linger(nextEntry(), file(of: handle), lingerNone.base, Token(uring: .silent).raw)
+        }
         cancelReceive(handle)
         if unsafe entry.pointee.flags.contains(.writing) {
             unsafe curing_prep_cancel(nextEntry(), name(.poll, handle), Token(uring: .silent).raw)
@@ -211,10 +225,17 @@ public struct Uring: ~Copyable, Backend {
     mutating func closeWhenIdle(_ handle: Handle) {
         let flags = unsafe handles[handle].pointee.flags
         guard flags.contains(.closing), flags.isDisjoint(with: [.receiveArmed, .writing, .shuttingDown]) else { return }
-        unsafe curing_prep_close(nextEntry(), UInt32(bitPattern: handle), name(.close, handle))
+        unsafe curing_prep_close(nextEntry(), file(of: handle), name(.close, handle))
     }
 
     // MARK: The ring
+
+    /// The socket behind a handle.
+    func file(of handle: Handle) -> curing_file {
+        Int(handle) < directCount
+            ? curing_file(number: handle, flags: curing_fixed)
+            : curing_file(number: handle - Int32(directCount), flags: 0)
+    }
 
     /// What an operation of a connection is called in the ring.
     func name(_ operation: UringOperation, _ handle: Handle) -> UInt64 {
@@ -291,6 +312,11 @@ extension Token {
 enum UringLimits {
     /// Most entries of the file table (the kernel's own bound is the same); 24 bytes of address space each.
     static let filesMax = 1 << 20
+    /// Descriptors left to the process (files, its API, logs) when ordinary ones are taken for connections.
+    static let descriptorsKept = 128
+    /// So few places of the file table are left that connections are taken one by one, each with its place known: a
+    /// standing accept that finds the table full has lost a connection.
+    static let directScarce = 1024
     /// Submission entries beside those for a batch of sends: 64 bytes each. More only cost a further system call.
     static let controlEntries = 512
     /// Least entries of the completion ring: 16 bytes each. The kernel sizes its table of what can be cancelled by it.
@@ -298,6 +324,8 @@ enum UringLimits {
     static let listenersMax = BackendLimits.listenersMax
     /// Accepts in flight of a listener that brings connections one by one; at most 16, the bits of a word.
     static let acceptPlaces = 16
+    /// Beside the number of a listener, which is less.
+    static let ordinaryBit = 0x80
     /// The place of a standing accept, which needs no room.
     static let standingPlace = acceptPlaces
     /// Most bytes offered in one send.
