@@ -5,12 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import http.server
 import json
-import shutil
-import subprocess
-import tempfile
-import threading
 import time
 import zlib
 
@@ -20,6 +15,7 @@ import websockets
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from conftest import MANY_OF_EACH, ONE_OF_EACH, is_sanitized
+from harness import browser
 from harness.client import PATIENCE, wait_until
 from harness.deflate import DeflateSocket, raw_deflate
 from harness.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
@@ -417,66 +413,12 @@ def test_node_ws(pool, variant, settings) -> None:
     assert node.metrics().value("deflated") - after.value("deflated") >= 3
 
 
-PAGE = """<!doctype html><script>
-const say = (text) => fetch('/said', {method: 'POST', body: text});
-const texts = ['text', '', %(json)s, 'Zo\\u00eb\\u2603'.repeat(5000), %(json)s, 'x'.repeat(200000), %(json)s];
-const socket = new WebSocket('ws://127.0.0.1:%(port)d/echo');
-let next = 0;
-socket.onopen = () => { for (const text of texts) socket.send(text); };
-socket.onerror = () => say('error');
-socket.onmessage = (event) => {
-  if (event.data !== texts[next]) return say('message ' + next + ' came back as ' + event.data.length + ' characters');
-  if (++next === texts.length) socket.close(1000);
-};
-socket.onclose = (event) => say(event.code + ' after ' + next + ' with ' + socket.extensions);
-</script>"""
-
-
 @pytest.mark.parametrize("settings", [USUAL, DEDICATED], ids=["shared", "dedicated"])
 @pytest.mark.variants(ONE_OF_EACH)
 def test_chromium(pool, variant, settings) -> None:
     """A browser: what it sends comes back as it was."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("there is no Chromium (Tools/setup --dev installs it)")
     node = pool.get(settings, variant)
-    page = (PAGE % {"json": json.dumps(JSON), "port": node.port}).encode()
-    said: list[str] = []
-    heard = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_GET(self) -> None:
-            self.answer(page if self.path == "/" else b"")
-
-        def do_POST(self) -> None:
-            said.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.answer(b"")
-            heard.set()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     before = node.metrics()
-    with tempfile.TemporaryDirectory() as profile:
-        process = subprocess.Popen(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", f"--user-data-dir={profile}",
-             f"http://127.0.0.1:{server.server_port}/"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            assert heard.wait(90), "the page said nothing"
-        finally:
-            process.terminate()
-            process.wait(30)
-            server.shutdown()
-            time.sleep(0.2)  # helpers of the browser let go of its profile
-    assert said[0].startswith("1000 after 7 with permessage-deflate"), said
+    assert browser.echoes(f"ws://127.0.0.1:{node.port}/echo", JSON).startswith("1000 after 7 with permessage-deflate")
     after = node.metrics()
     assert after.value("inflated") - before.value("inflated") >= 3 and after.value("deflated") - before.value("deflated") >= 3

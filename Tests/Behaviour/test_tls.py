@@ -19,7 +19,7 @@ import pytest
 import websockets
 
 from conftest import ONE_OF_EACH
-from harness import frames, secure
+from harness import browser, frames, secure
 from harness.client import HOST, RawSocket, WebSocket, upgrade_request, wait_until
 from harness.node import APP_ID, BASE, GOOD_ORIGIN, USUAL, Node, Variant, binary
 
@@ -618,3 +618,14 @@ def test_memory_of_connections_at_rest(start, variant: Variant) -> None:
     crowd += [node.realtime(tls=context) for _ in range(400)]
     assert (node.resident_bytes() - before) / 400 < 12 << 10
     node.stop_clean()
+
+
+@BOTH
+@pytest.mark.parametrize("version", ["tls1.2", "tls1.3"])
+def test_chromium(node: Node, version: str) -> None:
+    """A browser over TLS: what it sends comes back as it was, with either version."""
+    before = node.metrics().value("handshakes", "done")
+    bound = {"tls1.2": "--ssl-version-max", "tls1.3": "--ssl-version-min"}[version]
+    said = browser.echoes(f"wss://127.0.0.1:{node.port}/echo", "a text" * 100, "--ignore-certificate-errors", f"{bound}={version}")
+    assert said.startswith("1000 after 7 with"), said
+    assert node.metrics().value("handshakes", "done") > before
