@@ -150,6 +150,11 @@ extension Core {
         let context = unsafe deflate.contexts[connections[slot].pointee.context]
         unsafe context.pointee.lastUsedTick = nowTick
         if unsafe context.pointee.encoder == nil {
+            // What was given back is not taken again while memory is short: a message that refers to nothing is right
+            // for every reader.
+            if memoryLevel >= .contexts {
+                return unsafe appendDeflated(payload, opcode: opcode, window: connections[slot].pointee.window)
+            }
             unsafe context.pointee.encoder = unsafe deflate.takeContextEncoder(
                 windowBits: Int(context.pointee.serverWindowBits), limits.deflate)
             unsafe context.pointee.topic = topic

@@ -230,7 +230,8 @@ extension Core {
     /// Appends a message to the log of one slot and begins a circle there. True when the log has passed readers, which
     /// must be cut before the next flush.
     func appendToLog(_ slot: UInt32, _ bytes: ByteView, _ place: LogPlace) -> Bool {
-        let hasPassedReaders = makeRoom(slot, count: bytes.count)
+        var isTight = false
+        let hasPassedReaders = makeRoom(slot, count: bytes.count, &isTight)
         let channel = unsafe channels[slot]
         unsafe channel.pointee.log.append(
             bytes, stamp: place.stamp, offset: place.offset, excludedSlot: place.excludedSlot,
@@ -242,7 +243,7 @@ extension Core {
             starting.append(slot)
         }
         let unread = unsafe Int(channel.pointee.log.head - max(channel.pointee.floor, channel.pointee.log.start))
-        if unsafe !channel.pointee.isPressing && unread > limits.logBytesMax / 2 {
+        if unsafe !channel.pointee.isPressing && (isTight || unread > limits.logBytesMax / 2) {
             unsafe channel.pointee.isPressing = true
             pressingChannels += 1
         }
@@ -253,7 +254,10 @@ extension Core {
 
     /// Makes room for one more message of `count` bytes: forgets what everybody has, else grows, else drops what slow
     /// readers still need: true, and they must be cut before the next flush.
-    private func makeRoom(_ slot: UInt32, count: Int) -> Bool {
+    ///
+    /// `isTight` becomes true when it grew although this worker's logs have as much memory as they may: then nothing
+    /// more is let in until those who can read have what is in it.
+    private func makeRoom(_ slot: UInt32, count: Int, _ isTight: inout Bool) -> Bool {
         let channel = unsafe channels[slot]
         if unsafe channel.pointee.log.fits(count) { return false }
         forgetRead(slot)
@@ -262,23 +266,31 @@ extension Core {
         let wanted = unsafe max(channel.pointee.log.byteCount + count, entryBytes)
         let roomy = unsafe channel.pointee.log.fits(count) && wanted * 2 <= Int(channel.pointee.log.bytes.capacity)
         if roomy { return false }
-        if memoryLevel >= .logs && wanted <= bytesMax { counters.shedLogs += 1 }
-        let mayGrow = wanted <= bytesMax && pool.outstandingBytes < blockBytesMaxNow
-        if unsafe mayGrow || channel.pointee.log.entryCount == 0 {
+        let isShort = pool.outstandingBytes >= blockBytesMaxNow
+        if unsafe wanted <= bytesMax && !isShort || channel.pointee.log.entryCount == 0 {
             unsafe channel.pointee.log.grow(count, pool: &pool)
             return false
         }
         if unsafe channel.pointee.log.fits(count) { return false }
-        // At its bound: the older half goes, and with it whoever still reads there.
+        // The older half goes, and with it whoever still reads there.
         let keepMax = bytesMax / 2
         let target = unsafe channel.pointee.log.head - UInt64(min(keepMax, channel.pointee.log.byteCount))
-        let dropped = unsafe max(
-            channel.pointee.log.entryIndex(behind: target), Int(channel.pointee.log.entryCount) / 2, 1)
-        let droppedCount = unsafe min(dropped, Int(channel.pointee.log.entryCount))
-        if limits.slowConsumerPolicy != .close { countLost(slot, dropping: droppedCount) }
-        unsafe channel.pointee.log.dropFirst(droppedCount)
-        if unsafe !channel.pointee.log.fits(count) { unsafe channel.pointee.log.grow(count, pool: &pool) }
-        return true
+        let entries = unsafe Int(channel.pointee.log.entryCount)
+        var droppedCount = unsafe min(max(channel.pointee.log.entryIndex(behind: target), entries / 2, 1), entries)
+        if wanted <= bytesMax {
+            // It is not this log that is too long: what those lack who only wait for their visit must stay.
+            droppedCount = unsafe min(droppedCount, channel.pointee.log.entryIndex(behind: channel.pointee.floor))
+            if memoryLevel >= .logs && droppedCount > 0 { counters.shedLogs += 1 }
+        }
+        if droppedCount > 0 {
+            if limits.slowConsumerPolicy != .close { countLost(slot, dropping: droppedCount) }
+            unsafe channel.pointee.log.dropFirst(droppedCount)
+        }
+        if unsafe !channel.pointee.log.fits(count) {
+            unsafe channel.pointee.log.grow(count, pool: &pool)
+            isTight = true
+        }
+        return droppedCount > 0
     }
 
     /// Counts what readers lose of the first `count` messages, which are about to go.

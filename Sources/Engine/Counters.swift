@@ -39,8 +39,8 @@ public struct CoreCounters: Sendable {
     public var keptEvicted: UInt64 = 0
     /// 1 from the order to send clients away on.
     public var draining: UInt64 = 0
-    /// The level of memory, and what was given up for it: contexts, readers, and new clients and requests. Log messages
-    /// that leave early are counted as those of slow readers.
+    /// The level of memory, and what was given up for it: contexts, older halves of logs that blocked readers lacked,
+    /// readers, and new clients and requests.
     public var memoryLevel: UInt64 = 0
     public var shedContexts: UInt64 = 0
     public var shedLogs: UInt64 = 0

@@ -266,7 +266,11 @@ final class MetricsPage: Sendable {
             { $0.core.memoryLevel }
         ),
         ("shed_contexts_total", "counter", "Contexts given back for lack of memory.", { $0.core.shedContexts }),
-        ("shed_logs_total", "counter", "Logs kept small for lack of memory.", { $0.core.shedLogs }),
+        (
+            "shed_logs_total", "counter",
+            "Times a channel's log let go of what blocked readers lacked, for lack of memory.",
+            { $0.core.shedLogs }
+        ),
         ("shed_readers_total", "counter", "Readers closed for lack of memory.", { $0.core.shedReaders }),
         (
             "shed_connections_total", "counter", "Upgrades and requests refused for lack of memory.",

@@ -12,8 +12,9 @@ import pytest
 
 from conftest import ONE_OF_EACH, is_sanitized
 from harness import frames
-from harness.client import wait_until
-from harness.node import USUAL, Variant
+from harness.client import close_all, wait_until
+from harness.deflate import DeflateSocket
+from harness.node import GOOD_ORIGIN, USUAL, Variant
 from harness.pusher import trigger
 
 MEBIBYTE = 1 << 20
@@ -136,4 +137,138 @@ def test_4_12_last_step(start, variant: Variant) -> None:
     assert refused.status == 503 and refused.fields["retry-after"]
     assert node.request("GET", "/up").status == 200
     assert node.metrics().value("shed_connections_total") == 2
+    node.stop_clean()
+
+
+# Steps 1 and 2: what the node gives up before anybody loses anything
+
+BOUND = 320 * MEBIBYTE
+BALLAST = 2 * MEBIBYTE
+SHORT = USUAL.with_flags("--memory-max", str(BOUND), "--deflate", "dedicated", "--limits-message-seconds", "600", "--limits-log-bytes-max",
+                         str(8 * MEBIBYTE), "--limits-slow-consumer-seconds", "600")
+
+
+class Ballast:
+    """Memory of the node that stays as long as a test wants: messages that were begun and do not end."""
+
+    def __init__(self, node) -> None:
+        self.node, self.parts = node, []
+
+    def raise_to(self, level: int) -> None:
+        """Adds as little as makes the node say that it is at this level."""
+        deadline = time.monotonic() + 120
+        while self.level() < level:
+            assert time.monotonic() < deadline, f"level {self.level()}, {self.node.resident_bytes()} bytes"
+            client = self.node.echo()
+            # Not a power of two: the block that holds it is larger than what is in it, and only that is memory.
+            client.send(frames.frame(frames.BINARY, b"", declared=4 * BALLAST) + b"x" * BALLAST)
+            self.parts.append(client)
+            if self.node.resident_bytes() < BOUND * 65 // 100:
+                continue
+            before = time.monotonic()
+            while self.level() < level and time.monotonic() - before < 0.1:
+                time.sleep(0.02)
+        assert self.level() == level
+
+    def level(self) -> int:
+        return int(self.node.metrics().value("memory_level_max"))
+
+    def drop(self) -> None:
+        for client in self.parts:
+            client.reset()
+        self.parts = []
+
+
+def readers_of(node, channel: str):
+    """A reader with a context of its own, one without compression, and one that speaks Pusher's protocol."""
+    dedicated = DeflateSocket(node.port, "/ws", origin=GOOD_ORIGIN)
+    dedicated.json({"action": "subscribe", "channel": channel})
+    assert dedicated.agreed and not dedicated.server_alone
+    plain = node.realtime(channel)
+    for client in (dedicated, plain):
+        node.heard(client, channel)
+        client.sees_probes = False
+    return dedicated, plain
+
+
+@pytest.mark.plain
+@pytest.mark.variants(ONE_OF_EACH)
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer has memory of its own")
+def test_4_12_contexts_are_given_up(start, variant: Variant) -> None:
+    """Step 1: contexts of compression go. Their connections stay, get everything, and still compressed; who comes now is agreed
+    with on mode shared. When memory is back, contexts are."""
+    node = start(SHORT, variant)
+    readers = readers_of(node, "c")
+    ballast = Ballast(node)
+    sent = 0
+
+    def broadcast(count: int) -> None:
+        nonlocal sent
+        for _ in range(count):
+            text = f"{sent} " + "price " * 100
+            assert node.broadcast("c", text).status == 202
+            sent += 1
+            assert all(reader.read_message() == text.encode() for reader in readers)
+
+    broadcast(20)
+    assert readers[0].deflated >= 20 and node.metrics().value("shed_contexts_total") == 0
+    ballast.raise_to(1)
+    wait_until(lambda: node.metrics().value("shed_contexts_total") > 0, "contexts are given back")
+    given = node.metrics().value("shed_contexts_total")
+    broadcast(50)
+    assert ballast.level() == 1 and readers[0].deflated >= 70
+    assert node.metrics().value("shed_contexts_total") == given, "no context is taken while memory is short"
+    late = DeflateSocket(node.port, "/ws", origin=GOOD_ORIGIN)
+    assert late.agreed and late.server_alone
+    ballast.drop()
+    wait_until(lambda: ballast.level() == 0, "memory has come back", timeout=60)
+    broadcast(20)
+    after = DeflateSocket(node.port, "/ws", origin=GOOD_ORIGIN)
+    assert after.agreed and not after.server_alone
+    metrics = node.metrics()
+    assert metrics.value("shed_logs_total") == 0 and metrics.value("shed_readers_total") == 0 and metrics.closes("slowConsumer") == 0
+    close_all()
+    node.stop_clean()
+
+
+@pytest.mark.plain
+@pytest.mark.variants(ONE_OF_EACH)
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer has memory of its own")
+def test_4_12_logs_are_given_up(start, variant: Variant) -> None:
+    """Step 2: logs no longer grow for those who do not read. These are cut, as slow ones always are; who reads gets every message, in
+    order, however fast they come."""
+    node = start(SHORT, variant)
+    readers = readers_of(node, "c")
+    blocked = node.realtime("c", receive_buffer=4096)
+    node.heard(blocked, "c")
+    ballast = Ballast(node)
+    ballast.raise_to(2)
+    before = node.metrics()
+    assert before.value("block_bytes") > 0 and before.closes("slowConsumer") == 0
+    publisher = node.realtime()
+    got: list[list[int]] = [[] for _ in readers]
+    total, batch = 0, 100
+    deadline = time.monotonic() + 60
+    # Until the one that does not read was in the way of a log: its socket takes some megabytes before.
+    while node.metrics().value("shed_logs_total") == 0:
+        assert time.monotonic() < deadline, "no log was given up"
+        for number in range(total, total + batch):
+            publisher.json({"action": "publish", "channel": "c", "message": f"{number} " + os.urandom(1500).hex()})
+        total += batch
+        for reader, numbers in zip(readers, got):
+            while len(numbers) < total:
+                numbers.append(int(reader.read_message().split(b" ", 1)[0]))
+        if ballast.level() < 2:
+            ballast.raise_to(2)
+    assert all(numbers == list(range(total)) for numbers in got)
+    blocked.sees_probes = True
+    assert blocked.drain_to_close()[1] is not None, "the one who did not read is told that it was cut"
+    wait_until(lambda: node.metrics().closes("slowConsumer") == 1, "and is counted")
+    metrics = node.metrics()
+    assert metrics.value("shed_readers_total") == 0 and metrics.value("shed_connections_total") == 0
+    ballast.drop()
+    wait_until(lambda: ballast.level() == 0, "memory has come back", timeout=60)
+    for reader in readers:
+        assert reader.is_alive()
+    close_all()
     node.stop_clean()
