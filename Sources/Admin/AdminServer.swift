@@ -84,6 +84,9 @@ public final class AdminServer: Sendable {
             return
         }
         if request["command"]?.text == "tail" { return tail(request, descriptor) }
+        if request["command"]?.text == "take-over" {
+            return AdminServer.handOver(request, to: descriptor, service.host)
+        }
         let bell = Bell()
         let box = AnswerBox()
         service.perform(request) { answer in
