@@ -61,6 +61,52 @@ int64_t cposix_peer_user(int fd) {
     return credentials.uid;
 }
 
+// Room for the descriptors of one message, aligned as a control message has to be.
+union passed {
+    char bytes[CMSG_SPACE(sizeof(int) * cposix_passed_max)];
+    struct cmsghdr alignment;
+};
+
+int cposix_send_descriptors(int fd, const void *bytes, size_t size, const int *descriptors, int count) {
+    if (count < 0 || count > cposix_passed_max) return -EINVAL;
+    union passed room;
+    memset(&room, 0, sizeof room);
+    struct iovec piece = {.iov_base = (void *)bytes, .iov_len = size};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    if (count > 0) {
+        message.msg_control = room.bytes;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+        memcpy(CMSG_DATA(header), descriptors, sizeof(int) * (size_t)count);
+    }
+    ssize_t sent;
+    do { sent = sendmsg(fd, &message, MSG_NOSIGNAL); } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : (int)sent;
+}
+
+int cposix_receive_descriptors(int fd, void *bytes, size_t size, int *descriptors, int *count) {
+    union passed room;
+    struct iovec piece = {.iov_base = bytes, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes};
+    ssize_t received;
+    *count = 0;
+    do { received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC); } while (received < 0 && errno == EINTR);
+    if (received < 0) return -errno;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t length = header->cmsg_len - CMSG_LEN(0);
+        int here = (int)(length / sizeof(int));
+        if (here > cposix_passed_max - *count) here = cposix_passed_max - *count;
+        memcpy(descriptors + *count, CMSG_DATA(header), sizeof(int) * (size_t)here);
+        *count += here;
+    }
+    return (int)received;
+}
+
 void cposix_map_blocks_from(size_t bytes) {
     // Setting the threshold also stops glibc from raising it to the size of every large block that is freed.
     mallopt(M_MMAP_THRESHOLD, (int)bytes);

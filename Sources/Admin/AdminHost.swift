@@ -44,6 +44,13 @@ public protocol AdminHost: Sendable {
     /// start. Then this process sends its clients away and ends.
     func restart(_ answer: @escaping @Sendable (AdminValue) -> Void)
 
+    /// The listening sockets, for a process that is to take over; or why it gets none. `endLending` follows.
+    func lendListeners() -> Result<[Int32], AdminRefusal>
+
+    /// Who got the sockets serves now: its process id, and this process sends its clients away and ends. nil: it does
+    /// not, and this one goes on.
+    func endLending(to process: Int?)
+
     /// Begins an orderly end of the process.
     func drain()
 }

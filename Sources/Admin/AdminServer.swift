@@ -9,6 +9,10 @@ import Synchronization
 public final class AdminServer: Sendable {
     /// Connections at a time.
     private static let connectionsMax = 16
+    /// Further connections that are heard when these are taken, and may only steer the node: followers of `tail` must
+    /// not keep an operator from it.
+    private static let steeringConnectionsMax = 4
+    private static let steeringCommands: Set<String> = ["drain", "kick", "reload", "restart", "take-over"]
     /// A client that sends no request, or does not take its answer, for so long is left.
     private static let clientSeconds = 10
     /// Time for the workers to answer.
@@ -54,13 +58,14 @@ public final class AdminServer: Sendable {
                 continue
             }
             LocalSocket.setTimeout(descriptor, seconds: AdminServer.clientSeconds)
-            if openCount.wrappingAdd(1, ordering: .relaxed).newValue > AdminServer.connectionsMax {
+            let count = openCount.wrappingAdd(1, ordering: .relaxed).newValue
+            if count > AdminServer.connectionsMax + AdminServer.steeringConnectionsMax {
                 _ = LocalSocket.write(AdminService.failure(AdminServer.tooMany).json + "\n", to: descriptor)
                 finish(descriptor)
                 continue
             }
             detach { [self] in
-                serve(descriptor)
+                serve(descriptor, steersOnly: count > AdminServer.connectionsMax)
                 finish(descriptor)
             }
         }
@@ -76,21 +81,29 @@ public final class AdminServer: Sendable {
         openCount.wrappingSubtract(1, ordering: .relaxed)
     }
 
-    private func serve(_ descriptor: Int32) {
+    private func serve(_ descriptor: Int32, steersOnly: Bool) {
         var reader = LineReader(descriptor)
         guard let line = reader.next() else { return }
         guard let request = AdminValue(json: line) else {
             _ = LocalSocket.write(AdminService.failure("the request is no JSON").json + "\n", to: descriptor)
             return
         }
-        if request["command"]?.text == "tail" { return tail(request, descriptor) }
+        let command = request["command"]?.text ?? ""
+        if steersOnly && !AdminServer.steeringCommands.contains(command) {
+            _ = LocalSocket.write(AdminService.failure(AdminServer.tooMany).json + "\n", to: descriptor)
+            return
+        }
+        if command == "tail" { return tail(request, descriptor) }
+        if command == "take-over" {
+            return AdminServer.handOver(request, to: descriptor, service.host)
+        }
         let bell = Bell()
         let box = AnswerBox()
         service.perform(request) { answer in
             box.value.withLock { $0 = answer }
             bell.ring()
         }
-        let isLong = request["command"]?.text == "restart"
+        let isLong = command == "restart"
         let time = isLong ? AdminServer.restartMilliseconds : AdminServer.answerMilliseconds
         let answer = bell.wait(time) ? box.value.withLock { $0 } : nil
         let said = answer ?? AdminService.failure("the node does not answer; is it stopping?")

@@ -4,6 +4,11 @@ import Glibc
 /// Why a Unix-domain socket cannot be used, for people.
 public struct LocalSocketError: Error, CustomStringConvertible, Equatable {
     public let description: String
+    /// The errno of the system call that failed, if one did.
+    var code: Int32 = 0
+
+    /// Whether nobody listens at the path, or there is no such path.
+    var isNobodyThere: Bool { code == ENOENT || code == ECONNREFUSED }
 }
 
 /// Unix-domain stream sockets, blocking, as the admin socket and its clients use them.
@@ -100,7 +105,7 @@ enum LocalSocket {
     }
 
     private static func failure(_ path: String, _ code: Int32) -> LocalSocketError {
-        LocalSocketError(description: unsafe "\(path): \(String(cString: strerror(code)))")
+        LocalSocketError(description: unsafe "\(path): \(String(cString: strerror(code)))", code: code)
     }
 }
 

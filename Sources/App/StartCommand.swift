@@ -14,6 +14,12 @@ struct StartCommand: ParsableCommand {
 
     @OptionGroup var flags: SettingFlags
 
+    @Flag(
+        help: ArgumentHelp(
+            "Take the place of the node that runs on this port now: get its listening sockets, so that nobody who "
+                + "connects is refused, and have it leave. Starts as usual when there is none."))
+    var takeOver = false
+
     /// How long the last lines of the log may take on their way out.
     private static let flushMillisecondsMax = 1_000
 
@@ -37,7 +43,7 @@ struct StartCommand: ParsableCommand {
         for warning in configuration.warnings { log.warning(warning) }
         let flags = flags
         let status = runNode(
-            configuration: configuration, confinement: confinement,
+            configuration: configuration, confinement: confinement, takesOver: takeOver,
             read: { () throws(SettingsError) in try flags.read() }, log: log)
         log.flush(withinMilliseconds: Self.flushMillisecondsMax)
         throw ExitCode(status)

@@ -23,6 +23,8 @@ struct DrainState: ~Copyable {
     var step = Step.off
     /// Somebody else has the listeners: who was accepted here before that is still let in, to be sent there.
     var hasSuccessor = false
+    /// What the kernel had begun to accept for us may still come.
+    var isStillAccepting = false
     var beganTick: UInt32 = 0
     var lastTick: UInt32 = 0
     var lastScanTick: UInt32 = 0
@@ -61,6 +63,7 @@ extension Core {
         if drain.step != .off || isStopping { return }
         drain.step = .settling
         drain.hasSuccessor = hasSuccessor
+        drain.isStillAccepting = hasSuccessor
         drain.beganTick = nowTick
         drain.lastTick = nowTick
         for worker in 0..<workerCount { drain.posted.append(posted[worker]) }
@@ -187,7 +190,7 @@ extension Core {
         if Int(counters.socketsOpen) > drain.chosen.count { return false }
         for index in 0..<drain.chosen.count
         where unsafe !connections[drain.chosen[index]].pointee.flags.contains(.blocked) { return false }
-        return !drain.hasSuccessor || !hasFreshConnections
+        return !drain.hasSuccessor || !drain.isStillAccepting && !hasFreshConnections
     }
 
     /// Whether a connection has not said yet what it wants. Each has `headSeconds` for that.

@@ -101,6 +101,7 @@ enum TokenOperation {
             isAccepting = false
             backend.endAccepting()
         }
+        if core.drain.isStillAccepting { core.drain.isStillAccepting = !backend.hasEndedAccepting }
         core.settleHomes()
         applyCommands()
         core.postAll()

@@ -128,6 +128,8 @@ public protocol Backend: ~Copyable {
     /// As `stopAccepting`, but nobody who comes is closed: what the kernel had accepted for us is told, in later turns
     /// too, and the rest stays in the queue, for whoever else has the listener.
     mutating func endAccepting()
+    /// Whether nothing will be accepted any more after `endAccepting`; until then `stopAccepting` might close somebody.
+    var hasEndedAccepting: Bool { get }
 
     /// Names the connection and begins to read it: `.received` comes with `token` until the end or `close`.
     /// The first call for every accepted handle. A refused connection is only given to `close`.
@@ -165,4 +167,5 @@ public protocol Backend: ~Copyable {
 extension Backend where Self: ~Copyable {
     /// For backends that accept only when they are asked to.
     public mutating func endAccepting() { stopAccepting() }
+    public var hasEndedAccepting: Bool { true }
 }

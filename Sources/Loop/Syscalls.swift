@@ -31,6 +31,12 @@ enum SystemCall {
 
     // MARK: Sockets
 
+    /// Whether there is something to read, or to accept, right now.
+    static func isReadable(_ descriptor: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, 0) > 0
+    }
+
     /// A new non-blocking descriptor, or -errno.
     static func accept(_ listener: Int32) -> Int32 {
         while true {

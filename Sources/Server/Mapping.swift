@@ -215,10 +215,27 @@ extension TransportError {
         case .unresolved(let host, let text): return "\(host): \(text)"
         case .system(let call, let address, let code):
             let text = unsafe String(cString: strerror(code))
-            let remedy = code == EADDRINUSE ? " (another process listens there; choose another --port)" : ""
-            return "\(call) \(address.host):\(address.port): \(text)\(remedy)"
+            return "\(call) \(address.host):\(address.port): \(text)\(TransportError.remedy(code, address))"
         case .local(let call, let path, let code):
-            return "\(call) \(path): \(unsafe String(cString: strerror(code)))"
+            let remedy = code == EADDRINUSE ? "\(TransportError.inUse))" : ""
+            return "\(call) \(path): \(unsafe String(cString: strerror(code)))\(remedy)"
+        }
+    }
+    private static let inUse =
+        """
+         (another process listens there. If it is a clarion: `clarion start --take-over` puts this node in its place, \
+        and `clarion restart` has it replace itself
+        """
+
+    /// What to do about it.
+    private static func remedy(_ code: Int32, _ address: ListenAddress) -> String {
+        switch code {
+        case EADDRINUSE: "\(inUse); otherwise choose another --port)"
+        case EACCES:
+            " (a port below 1024 needs root, which --user gives up afterwards, or CAP_NET_BIND_SERVICE)"
+        case EADDRNOTAVAIL:
+            " (no interface of this machine has that address: `ip address` lists them; 0.0.0.0 or :: is all of them)"
+        default: ""
         }
     }
 }

@@ -92,6 +92,19 @@ final class NodeAdmin: AdminHost {
         thread.detach()
     }
 
+    func lendListeners() -> Result<[Int32], AdminRefusal> {
+        succession.lend().mapError { AdminRefusal($0.description) }
+    }
+
+    /// On the thread of an admin connection, which then gives its answer.
+    func endLending(to process: Int?) {
+        succession.endLending(to: process)
+        if process == nil { return }
+        let succession = succession
+        guard let thread = ServiceThread({ succession.leave() }) else { return drain() }
+        thread.detach()
+    }
+
     func drain() { kill(getpid(), SIGTERM) }
 }
 
@@ -127,9 +140,7 @@ func adminService(
 /// Opens the admin socket as the settings say. A node without one is a node all the same: what stands in the way is
 /// logged.
 func openAdminSocket(_ settings: Settings, replaces: Bool, _ log: Logger) -> AdminListener? {
-    let choice = settings.adminSocket
-    if choice == AdminSettingWords.off { return nil }
-    let path = choice == AdminSettingWords.auto ? AdminPath.usual(port: settings.port) : choice
+    guard let path = adminSocketPath(settings) else { return nil }
     do throws(LocalSocketError) {
         try AdminPath.prepare(path)
         let listener = try AdminListener(path: path, replaces: replaces)
@@ -138,5 +149,14 @@ func openAdminSocket(_ settings: Settings, replaces: Bool, _ log: Logger) -> Adm
     } catch {
         log.warning("no admin socket", ["why": .text(error.description)])
         return nil
+    }
+}
+
+/// Where the admin socket is; nil: the settings want none.
+func adminSocketPath(_ settings: Settings) -> String? {
+    switch settings.adminSocket {
+    case AdminSettingWords.off: nil
+    case AdminSettingWords.auto: AdminPath.usual(port: settings.port)
+    default: settings.adminSocket
     }
 }

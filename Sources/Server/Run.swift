@@ -15,17 +15,18 @@ import Glibc
 /// Runs a node until a signal ends it. SIGHUP has it read its configuration again.
 /// - Parameters:
 ///   - confinement: what the process gives up, its first step taken.
+///   - takesOver: whether it asks the node that runs there now for its listening sockets, and has it leave.
 ///   - read: reads the configuration again, from where it came.
 /// - Returns: the exit status of the process: 0 after an orderly stop, 1 when it could not start, 78 when the
 ///   applications are not usable.
 public func runNode(
-    configuration: Configuration, confinement: Confinement,
+    configuration: Configuration, confinement: Confinement, takesOver: Bool = false,
     read: @escaping @Sendable () throws(SettingsError) -> Configuration, log: Logger
 ) -> Int32 {
     var settings = configuration.settings
     cposix_tell_crashes()
     let signals = SignalWaiter()
-    let inheritance = Inheritance()
+    var inheritance = Inheritance()
     let manager = ServiceManager(Inheritance.environment)
     cposix_map_blocks_from(mappedBlockBytesMin)
     _ = ProcessFacts.raiseDescriptorLimit()
@@ -54,6 +55,7 @@ public func runNode(
         return EXIT_FAILURE
     }
     if let secureContext { SecureReload.warnOfExpiry(secureContext, log) }
+    if takesOver && !inheritance.takeOver(from: adminSocketPath(settings), log) { return EXIT_FAILURE }
     guard let opened = openListeners(settings, workerCount: workerCount, inheritance, log) else { return EXIT_FAILURE }
     // From here on the port is the one that is bound: it may have been left to the system.
     settings.port = Int(opened.port)
@@ -129,7 +131,7 @@ public func runNode(
         services.stop()
         return EXIT_FAILURE
     }
-    inheritance.tellReady()
+    inheritance.tellReady(log)
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
     manager.tell("READY=1\nMAINPID=\(getpid())")

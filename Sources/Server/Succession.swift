@@ -1,4 +1,5 @@
 import CPosix
+import ClarionAdmin
 import ClarionLog
 import ClarionTransport
 import Glibc
@@ -11,9 +12,11 @@ struct SuccessionError: Error, CustomStringConvertible {
 
 /// What the process was started with: listening sockets, and somebody who waits for it to be ready.
 struct Inheritance {
-    let listeners: InheritedListeners
+    private(set) var listeners: InheritedListeners
     /// How many sockets there were.
-    let count: Int
+    private(set) var count: Int
+    /// The node that was asked for its sockets, if one was.
+    private var takeOver: TakeOver?
     /// Where the node that started this one waits for a word; -1: nobody does.
     private let ready: Int32
 
@@ -23,7 +26,7 @@ struct Inheritance {
     static let variable = "_CLARION_SUCCESSOR"
 
     /// Whether another node waits for this one.
-    var isSuccessor: Bool { ready >= 0 }
+    var isSuccessor: Bool { ready >= 0 || takeOver != nil }
 
     /// Takes over what the environment tells of, and takes that out of the environment. Before there are threads.
     init() {
@@ -50,8 +53,36 @@ struct Inheritance {
     static let ownVariables = [variable, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]
     private static let descriptorsMax = 4096
 
+    /// Asks the node at an admin socket for its listening sockets, unless this process was started with some: a node
+    /// that was started with `--take-over` starts its own successor with the same flags. Whether this process may
+    /// go on: with these sockets, or because nobody is there.
+    mutating func takeOver(from path: String?, _ log: Logger) -> Bool {
+        if count > 0 || isSuccessor { return true }
+        guard let path else {
+            log.error("cannot take over", ["error": "without an admin socket no other node can be asked"])
+            return false
+        }
+        do throws(LocalSocketError) {
+            guard let found = try TakeOver.ask(path: path) else {
+                log.info("no node to take over from", ["path": .text(path)])
+                return true
+            }
+            listeners = InheritedListeners(descriptors: found.listeners)
+            count = found.listeners.count
+            takeOver = found
+            log.info("taking over", ["pid": LogValue(found.process)])
+            return true
+        } catch {
+            log.error("cannot take over", ["error": .text(error.description)])
+            return false
+        }
+    }
+
     /// Tells the node that waits that it may leave.
-    func tellReady() {
+    func tellReady(_ log: Logger) {
+        if let takeOver, !takeOver.tellReady() {
+            log.warning("the node before did not say that it leaves", ["pid": LogValue(takeOver.process)])
+        }
         if ready < 0 { return }
         var byte: UInt8 = 1
         while unsafe write(ready, &byte, 1) < 0 && errno == EINTR {}
@@ -73,7 +104,8 @@ struct Inheritance {
 }
 
 /// Starts the same program again with the same arguments and environment, hands the listening sockets to it, and has
-/// this process leave when that is ready. The sockets are never closed meanwhile, so nobody who connects is refused.
+/// this process leave when that is ready; or does the same with a process that was started by hand and asks for them.
+/// The sockets are never closed meanwhile, so nobody who connects is refused.
 final class Succession: Sendable {
     /// How long the new process may take until it is ready.
     private static let readySeconds = 60
@@ -108,21 +140,42 @@ final class Succession: Sendable {
             return .failure(
                 SuccessionError(description: "a node in a sandbox may start no program; let its supervisor restart it"))
         }
-        let isFirst = state.withLock { state in
+        if !isFirst() { return .failure(SuccessionError(description: Succession.underWay)) }
+        let result = start()
+        switch result {
+        case .success(let process): end(with: Int(process))
+        case .failure(let error):
+            state.withLock { $0 = .none }
+            log.error("restart failed", ["why": .text(error.description)])
+        }
+        return result
+    }
+
+    /// Lends the listening sockets to a process that somebody else has started; `endLending` follows.
+    func lend() -> Result<[Int32], SuccessionError> {
+        isFirst() ? .success(descriptors) : .failure(SuccessionError(description: Succession.underWay))
+    }
+
+    /// The process that has the sockets serves; nil: it does not, and nothing has changed.
+    func endLending(to process: Int?) {
+        if let process { return end(with: process) }
+        state.withLock { $0 = .none }
+        log.warning("a process that was to take over does not serve; this one goes on")
+    }
+
+    private static let underWay = "another process is taking over already"
+
+    private func isFirst() -> Bool {
+        state.withLock { state in
             if state != .none { return false }
             state = .underWay
             return true
         }
-        if !isFirst { return .failure(SuccessionError(description: "a restart is under way already")) }
-        let result = start()
-        state.withLock {
-            if case .success = result { $0 = .done } else { $0 = .none }
-        }
-        switch result {
-        case .success(let process): log.info("another process has taken over", ["pid": LogValue(Int(process))])
-        case .failure(let error): log.error("restart failed", ["why": .text(error.description)])
-        }
-        return result
+    }
+
+    private func end(with process: Int) {
+        state.withLock { $0 = .done }
+        log.info("another process has taken over", ["pid": LogValue(process)])
     }
 
     /// Has this process end as SIGTERM does.

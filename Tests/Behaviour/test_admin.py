@@ -228,6 +228,30 @@ class TestSocket:
         client.expect_close(4200)
         assert node.process.wait(20) == 0
 
+    def test_followers_leave_room_for_steering(self, variant: Variant, place: Path) -> None:
+        """Whoever follows messages cannot keep an operator from ending, reloading or kicking."""
+        node = node_at(place, variant)
+        client = PusherClient(node)
+        followers = []
+        try:
+            for _ in range(16):
+                follower = socket.socket(socket.AF_UNIX)
+                followers.append(follower)
+                follower.settimeout(20)
+                follower.connect(str(place))
+                follower.sendall(b'{"command":"tail"}\n')
+                assert follower.recv(4096) == b'{"tailing":true}\n'
+            for words in (["status"], ["channels"]):
+                assert "there are 16 admin connections" in run(place, *words, status=1)
+            assert json.loads(run(place, "kick", client.socket_id, "--json")) == {"kicked": 1}
+            assert "applied" in run(place, "reload", "--json")
+            assert run(place, "drain") == "draining\n"
+            assert node.process.wait(20) == 0
+        finally:
+            for follower in followers:
+                follower.close()
+            node.kill()
+
     def test_off(self, variant: Variant, place: Path) -> None:
         node = Node(USUAL.with_flags("--admin-socket", "off"), variant)
         assert "admin socket" not in node.output()

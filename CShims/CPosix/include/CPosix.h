@@ -16,6 +16,14 @@ int cposix_usable_cpus(int *cpus, int max);
 int cposix_accept(int fd);
 /// The user at the other end of a Unix-domain socket, or -1.
 int64_t cposix_peer_user(int fd);
+/// Descriptors that travel with one message.
+enum { cposix_passed_max = 64 };
+/// Sends bytes over a Unix-domain stream with copies of up to `cposix_passed_max` descriptors. How many bytes were
+/// taken, or -errno.
+int cposix_send_descriptors(int fd, const void *bytes, size_t size, const int *descriptors, int count);
+/// Receives bytes, and descriptors if some came with them, closed on exec. `descriptors` has room for
+/// `cposix_passed_max`; `count` says how many came. How many bytes (0: the peer has ended), or -errno.
+int cposix_receive_descriptors(int fd, void *bytes, size_t size, int *descriptors, int *count);
 /// Gives free memory back to the kernel.
 void cposix_give_back_memory(void);
 /// Names the calling thread, for debuggers and /proc; at most 15 bytes of it are kept.

@@ -92,6 +92,38 @@ extension Uring {
             unsafe listeners.base[index].resumeAt = 0
         }
         restingListenerCount = 0
+        settleEnding()
+    }
+
+    public var hasEndedAccepting: Bool {
+        for index in 0..<UringLimits.listenersMax {
+            let listener = unsafe listeners.base[index]
+            if listener.isOpen && (!listener.isEnding || listener.isStanding || listener.armedPlaces != 0) {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Sees to it that an ending that met a connection does not leave it behind. A listener's queue wakes one of all
+    /// that wait for it (an exclusive wait); when that is an accept which is being cancelled, nobody is told of the
+    /// connection until the next one comes. So where something waits when our last accept is over, we take it, and end
+    /// again.
+    private mutating func settleEnding() {
+        for index in 0..<UringLimits.listenersMax {
+            let listener = unsafe listeners.base[index]
+            guard listener.isOpen && listener.isEnding && !listener.isStanding && listener.armedPlaces == 0,
+                SystemCall.isReadable(listener.descriptor)
+            else { continue }
+            // It tries at once, then waits; the cancellation behind it ends the wait.
+            if listener.namesPeers {
+                for place in 0..<UringLimits.acceptPlaces { armPlace(index, place) }
+                cancelPlaces(index)
+            } else {
+                armStanding(index)
+                cancelStanding(index)
+            }
+        }
     }
 
     private mutating func cancelPlaces(_ index: Int) {
@@ -139,10 +171,15 @@ extension Uring {
                 rest -= 1
             }
         } else if !listener.isStanding {
-            unsafe listeners.base[index].isStanding = true
-            unsafe curing_prep_accept(
-                nextEntry(), listener.descriptor, acceptName(index, UringLimits.standingPlace))
+            armStanding(index)
         }
+    }
+
+    private mutating func armStanding(_ index: Int) {
+        unsafe listeners.base[index].isStanding = true
+        unsafe listeners.base[index].isStandingCancelled = false
+        unsafe curing_prep_accept(
+            nextEntry(), listeners.base[index].descriptor, acceptName(index, UringLimits.standingPlace))
     }
 
     /// Asks for one connection with its address.
@@ -225,6 +262,7 @@ extension Uring {
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
         } else if listener.isEnding {
             noteEnded(index, place, completion)
+            if !completion.hasMore { settleEnding() }
             return true
         } else if case .rest = AcceptFailure(result: result) {
             unsafe sink.put(Completion(token: token, kind: .accepted, result: result))
@@ -233,6 +271,7 @@ extension Uring {
             return true
         }
         noteEnded(index, place, completion)
+        if !completion.hasMore && listener.isEnding { settleEnding() }
         if !completion.hasMore && listener.resumeAt == 0 { armAccept(index) }
         return true
     }
