@@ -12,10 +12,16 @@ struct SecureRecordsTests {
         let bench: OpaquePointer
         let records: OpaquePointer
 
-        init(_ suite: (UInt16, Int), read: UInt8, write: UInt8, written: UInt64 = 0) throws {
-            let (one, other) = ([UInt8](repeating: read, count: suite.1), [UInt8](repeating: write, count: suite.1))
+        init(suite: UInt16, readSecret: [UInt8], writeSecret: [UInt8], written: UInt64 = 0) throws {
             unsafe bench = try #require(ctls_bench_make())
-            unsafe records = try #require(ctls_records_make(suite.0, one, one.count, other, other.count, written))
+            unsafe records = try #require(
+                ctls_records_make(suite, readSecret, readSecret.count, writeSecret, writeSecret.count, written))
+        }
+
+        convenience init(_ suite: (UInt16, Int), read: UInt8, write: UInt8, written: UInt64 = 0) throws {
+            try self.init(
+                suite: suite.0, readSecret: [UInt8](repeating: read, count: suite.1),
+                writeSecret: [UInt8](repeating: write, count: suite.1), written: written)
         }
 
         deinit {
@@ -33,6 +39,13 @@ struct SecureRecordsTests {
         func sealOne(_ bytes: [UInt8], last: UInt8) -> [UInt8] {
             unsafe [UInt8](unsafeUninitializedCapacity: bytes.count + 64) { buffer, count in
                 count = unsafe ctls_records_seal_one(bench, records, bytes, bytes.count, last, buffer.baseAddress)
+            }
+        }
+
+        /// What ends this side.
+        func end() -> [UInt8] {
+            unsafe [UInt8](unsafeUninitializedCapacity: CTLS_LATE_BYTES_MAX) { buffer, count in
+                count = unsafe ctls_records_end(bench, records, buffer.baseAddress)
             }
         }
 
@@ -166,10 +179,7 @@ struct SecureRecordsTests {
         let (node, peer) = try ends(Self.suites[0])
         #expect(node.open(peer.sealOne([1, 90], last: 21)).told == Self.late)
         #expect(node.open(peer.sealOne([1, 0], last: 21)).told == Self.ended)
-        let said = unsafe [UInt8](unsafeUninitializedCapacity: CTLS_LATE_BYTES_MAX) { buffer, count in
-            count = unsafe ctls_records_end(node.bench, node.records, buffer.baseAddress)
-        }
-        #expect(peer.open(said).told == Self.ended)
+        #expect(peer.open(node.end()).told == Self.ended)
     }
 
     @Test("heads of records")
