@@ -7,7 +7,7 @@ private let ended = Int32(CTLS_ENDED)
 private let dataType: UInt8 = 23
 
 /// Bytes written in hex; white space is left out.
-private func bytes(_ hex: String) -> [UInt8] {
+func bytes(_ hex: String) -> [UInt8] {
     let digits = hex.filter { !$0.isWhitespace }.map { UInt8($0.hexDigitValue ?? 255) }
     return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
 }
