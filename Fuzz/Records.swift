@@ -1,11 +1,12 @@
 import CTLS
 import ClarionBytes
 
-// Records of TLS 1.3: what one side seals the other opens, in order, over key updates; what was changed on the way, or
+// Records of TLS 1.2 and 1.3: what one side seals the other opens, in order, over key updates; what was changed on the way, or
 // says something that no peer says after the handshake, ends the connection and gives out nothing. The first byte
 // chooses the suite, then each step takes what it needs of the input.
 
-private let suites: [(UInt16, Int)] = [(0x1301, 32), (0x1302, 48), (0x1303, 32)]
+/// With the bytes of their secrets; 0 for those of TLS 1.2.
+private let suites: [(UInt16, Int)] = [(0x1301, 32), (0x1302, 48), (0x1303, 32), (0xC02B, 0), (0xC030, 0), (0xCCA9, 0)]
 private let outCapacity = 64 << 10
 
 @safe private final class Side {
@@ -19,6 +20,16 @@ private let outCapacity = 64 << 10
         unsafe out = UnsafeMutablePointer.allocate(capacity: outCapacity)
     }
 
+    /// Of TLS 1.2.
+    init(_ suite: UInt16, isClient: Bool, firstNonce: UInt64) {
+        unsafe bench = ctls_bench_make()!
+        let master = ctls_master()
+        unsafe records = withUnsafePointer(to: master) {
+            unsafe ctls_records_make_12(suite, $0, isClient ? 1 : 0, firstNonce, 1)!
+        }
+        unsafe out = UnsafeMutablePointer.allocate(capacity: outCapacity)
+    }
+
     deinit {
         unsafe ctls_records_free(records)
         unsafe ctls_bench_free(bench)
@@ -29,6 +40,11 @@ private let outCapacity = 64 << 10
         let count = unsafe ctls_records_seal(bench, records, bytes, bytes.count, out)
         require(count > bytes.count && count <= ctls_sealed_bound(bytes.count), "sealed \(bytes.count) into \(count)")
         return unsafe Array(UnsafeBufferPointer(start: out, count: count))
+    }
+
+    /// All bytes of the record that begins so, or -1.
+    func length(_ bytes: [UInt8]) -> Int {
+        unsafe Int(bytes.withUnsafeBufferPointer { unsafe ctls_record_bytes(records, $0.baseAddress) })
     }
 
     func sealOne(_ bytes: [UInt8], last: UInt8) -> [UInt8] {
@@ -47,7 +63,7 @@ private let outCapacity = 64 << 10
         unsafe wire.out_capacity = outCapacity
         let told = unsafe ctls_records_open(bench, records, copy, record.count, &wire)
         let data = told > Int32(CTLS_DATA) ? Int(told) - CTLS_DATA : 0
-        require(data + 22 <= record.count || data == 0, "\(data) bytes of \(record.count)")
+        require(data + 21 <= record.count || data == 0, "\(data) bytes of \(record.count)")
         return unsafe (
             told, Array(UnsafeBufferPointer(start: copy + 5, count: data)),
             Array(UnsafeBufferPointer(start: out, count: wire.out_count))
@@ -55,13 +71,12 @@ private let outCapacity = 64 << 10
     }
 }
 
-/// The records that lie one behind the other.
-private func split(_ bytes: [UInt8]) -> [[UInt8]] {
+/// The records of a side that lie one behind the other.
+private func split(_ side: Side, _ bytes: [UInt8]) -> [[UInt8]] {
     var found: [[UInt8]] = []
     var rest = bytes[...]
     while rest.count >= 5 {
-        let count = unsafe Int(
-            Array(rest.prefix(5)).withUnsafeBufferPointer { unsafe ctls_record_bytes($0.baseAddress) })
+        let count = side.length(Array(rest.prefix(5)))
         require(count > 0 && count <= rest.count, "a record of our own that is none")
         found.append(Array(rest.prefix(count)))
         rest = rest.dropFirst(count)
@@ -79,9 +94,17 @@ private func fuzz(_ input: ByteView) {
         [UInt8](repeating: input[1], count: secretCount), [UInt8](repeating: ~input[1], count: secretCount)
     )
     // Sometimes so many were written already that the key is used up.
-    let written: UInt64 = input[2] & 1 == 0 ? 0 : (1 << 23) - UInt64(input[2] >> 1 & 3)
-    let node = Side(suite, read: one, write: other, written: written)
-    let peer = Side(suite, read: other, write: one, written: 0)
+    let is12 = secretCount == 0
+    let written: UInt64 = is12 || input[2] & 1 == 0 ? 0 : (1 << 23) - UInt64(input[2] >> 1 & 3)
+    let (node, peer): (Side, Side)
+    if is12 {
+        let firstNonce = UInt64(input[1]) &- 4
+        node = Side(suite, isClient: false, firstNonce: firstNonce)
+        peer = Side(suite, isClient: true, firstNonce: ~firstNonce)
+    } else {
+        node = Side(suite, read: one, write: other, written: written)
+        peer = Side(suite, read: other, write: one, written: 0)
+    }
     var position = 3
     func next() -> Int {
         defer { position += 1 }
@@ -101,7 +124,7 @@ private func fuzz(_ input: ByteView) {
             let sealed = node.seal(bytes)
             if written != 0 { continue }
             var got: [UInt8] = []
-            for record in split(sealed) {
+            for record in split(node, sealed) {
                 let (told, data, answer) = peer.open(record)
                 require(told > Int32(CTLS_DATA) || told == Int32(CTLS_LATE), "own record: \(told)")
                 require(answer.isEmpty, "an answer to data")
@@ -119,7 +142,7 @@ private func fuzz(_ input: ByteView) {
             let last = UInt8(next())
             let (told, data, answer) = node.open(peer.sealOne(bytes, last: last))
             let content = bytes + [last]
-            let end = content.lastIndex { $0 != 0 }
+            let end = is12 ? bytes.count : content.lastIndex { $0 != 0 }
             let type = end.map { content[$0] }
             if type == 23 {
                 require(isEnd(told) == false && data == Array(content[..<end!]), "padded data")
@@ -127,7 +150,7 @@ private func fuzz(_ input: ByteView) {
                 require(data.isEmpty, "data of a record of type \(String(describing: type))")
                 if isEnd(told) { return }
                 require(type == 22 || type == 21, "type \(String(describing: type)) is let pass")
-                for record in split(answer) {
+                for record in split(node, answer) {
                     if written != 0 { return }
                     require(peer.open(record).0 == Int32(CTLS_LATE), "the answer to a key update")
                 }
@@ -146,8 +169,8 @@ private func fuzz(_ input: ByteView) {
             // Bytes that nobody sealed.
             let bytes = take(next())
             if bytes.count < 5 { return }
-            let count = unsafe Int(bytes.withUnsafeBufferPointer { unsafe ctls_record_bytes($0.baseAddress) })
-            require(count == -1 || (count > 21 && count <= 5 + 16_640), "a record of \(count)")
+            let count = node.length(bytes)
+            require(count == -1 || (count >= 21 && count <= 5 + 16_640), "a record of \(count)")
             let (told, data, _) = node.open(bytes)
             require(told == Int32(CTLS_FAILED) && data.isEmpty, "bytes that nobody sealed")
             return

@@ -300,6 +300,23 @@ static int count_records(const uint8_t *bytes, size_t count) {
     return records;
 }
 
+// Counts what the server writes of TLS 1.2 with the keys of the connection: all that comes behind its change of keys.
+static void note_changed(ctls_secrets *secrets, const uint8_t *bytes, size_t count) {
+    while (count > 0 && secrets->changed_records >= 0) {
+        const size_t length = count < 5 ? 0 : 5 + ((size_t)bytes[3] << 8 | bytes[4]);
+        if (length < 5 || length > count || (secrets->has_changed && length < 5 + 8)) {
+            secrets->changed_records = -1;
+            return;
+        }
+        if (secrets->has_changed && secrets->changed_records++ == 0) {
+            for (int i = 0; i < 8; i++) secrets->first_nonce = secrets->first_nonce << 8 | bytes[5 + i];
+        }
+        if (bytes[0] == 20) secrets->has_changed = 1;
+        bytes += length;
+        count -= length;
+    }
+}
+
 static void note_state(const SSL *ssl, int where, int result) {
     (void)result;
     if ((where & SSL_CB_LOOP) == 0) return;
@@ -542,6 +559,7 @@ int ctls_handshake(ctls_session *session) {
     const size_t written = wire->out_count;
     ctls_secrets *secrets = ctls_secrets_of(session);
     int result = SSL_do_handshake(session);
+    if (secrets != NULL) note_changed(secrets, wire->out + written, wire->out_count - written);
     if (result == 1) {
         // The step that reads the client's last message writes nothing but tickets, the connection's first records.
         if (secrets != NULL && secrets->late_records == 0)
@@ -549,8 +567,9 @@ int ctls_handshake(ctls_session *session) {
         return CTLS_DONE;
     }
     int told = outcome(session, result);
-    // Cut tickets cannot be counted.
+    // What is cut cannot be counted.
     if (told == CTLS_FULL && secrets != NULL && secrets->client_count > 0) secrets->late_records = -1;
+    if (told == CTLS_FULL && secrets != NULL) secrets->changed_records = -1;
     return told == CTLS_ENDED ? CTLS_FAILED : told;
 }
 

@@ -1,14 +1,17 @@
-// The records of an established TLS 1.3 connection (RFC 8446 section 5), by keys taken over from OpenSSL's session.
+// The records of an established connection (TLS 1.3: RFC 8446 section 5; TLS 1.2: RFC 5246 section 6, with RFC 5288 and
+// RFC 7905 for the ciphers), by keys taken over from OpenSSL's session.
 //
 // A session of OpenSSL at rest holds 14 KB and spends 1.3 µs on a small record. What an established connection needs of
 // it is two keys, two counters, and the rule for the next keys: 300 bytes here, and 0.5 µs. The cipher itself stays
 // OpenSSL's.
 #include "CTLS.h"
 #include "secrets.h"
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/kdf.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,10 @@ enum {
     PLAIN_BYTES_MAX = 1 << 14,
     // Section 5.2: what a record may grow by.
     SEALED_BYTES_MAX = PLAIN_BYTES_MAX + 256,
+    // RFC 5288 section 3: the part of the nonce that a record of TLS 1.2 carries, and the part that the keys hold.
+    EXPLICIT_BYTES = 8,
+    SALT_BYTES = IV_BYTES - EXPLICIT_BYTES,
+    TYPE_CHANGE_CIPHER = 20,
     TYPE_ALERT = 21,
     TYPE_HANDSHAKE = 22,
     TYPE_DATA = 23,
@@ -29,6 +36,8 @@ enum {
     ALERT_BAD_RECORD = 20,
     ALERT_OVERFLOW = 22,
     ALERT_CANCELED = 90,
+    ALERT_NO_RENEGOTIATION = 100,
+    MESSAGE_CLIENT_HELLO = 1,
     MESSAGE_KEY_UPDATE = 24,
 };
 // Section 5.5: well below 2^24.5 records under one key of AES-GCM.
@@ -40,6 +49,8 @@ typedef struct side {
     uint8_t key[KEY_BYTES_MAX];
     uint8_t iv[IV_BYTES];
     uint64_t sequence;
+    // TLS 1.2 with GCM: what the record with the number 0 carried of its nonce; the others count on from it.
+    uint64_t first_nonce;
     // Names the key among all of the process; a bench that has it set up need not set it up again.
     uint64_t key_number;
 } side;
@@ -47,19 +58,38 @@ typedef struct side {
 struct ctls_records {
     side read;
     side write;
+    // Of the hash that the keys are derived with.
     uint8_t secret_count;
     uint8_t cipher;
+    uint8_t is_12;
+    // EXPLICIT_BYTES where records carry a part of their nonce, otherwise 0.
+    uint8_t explicit_count;
 };
 
 enum { CIPHERS = 3 };
 static const struct {
-    uint16_t suite;
     const char *name;
-    uint8_t key_count, secret_count;
+    uint8_t key_count;
 } ciphers[CIPHERS] = {
-    {0x1301, "AES-128-GCM", 16, 32},
-    {0x1302, "AES-256-GCM", 32, 48},
-    {0x1303, "ChaCha20-Poly1305", 32, 32},
+    {"AES-128-GCM", 16},
+    {"AES-256-GCM", 32},
+    {"ChaCha20-Poly1305", 32},
+};
+
+static const struct {
+    uint16_t number;
+    uint8_t cipher, secret_count, is_12, explicit_count;
+} suites[] = {
+    {0x1301, 0, 32, 0, 0},
+    {0x1302, 1, 48, 0, 0},
+    {0x1303, 2, 32, 0, 0},
+    // ECDHE with ECDSA and with RSA: RFC 5289, RFC 7905.
+    {0xC02B, 0, 32, 1, EXPLICIT_BYTES},
+    {0xC02F, 0, 32, 1, EXPLICIT_BYTES},
+    {0xC02C, 1, 48, 1, EXPLICIT_BYTES},
+    {0xC030, 1, 48, 1, EXPLICIT_BYTES},
+    {0xCCA9, 2, 32, 1, 0},
+    {0xCCA8, 2, 32, 1, 0},
 };
 
 // Ciphers set up for a key, shared by all connections of a worker.
@@ -142,16 +172,27 @@ static int next_key(const ctls_records *records, side *one) {
     return derive(records, one);
 }
 
+// Without keys; NULL when there is no such suite.
+static ctls_records *make(uint16_t suite, uint8_t is_12) {
+    size_t index = 0, count = sizeof suites / sizeof suites[0];
+    while (index < count && (suites[index].number != suite || suites[index].is_12 != is_12)) index++;
+    ctls_records *records = index < count ? calloc(1, sizeof *records) : NULL;
+    if (records == NULL) return NULL;
+    records->cipher = suites[index].cipher;
+    records->secret_count = suites[index].secret_count;
+    records->is_12 = is_12;
+    records->explicit_count = suites[index].explicit_count;
+    return records;
+}
+
 ctls_records *ctls_records_make(uint16_t suite, const uint8_t *read_secret, size_t read_count,
                                 const uint8_t *write_secret, size_t write_count, uint64_t written) {
-    int index = 0;
-    while (index < CIPHERS && ciphers[index].suite != suite) index++;
-    if (index == CIPHERS || read_count != ciphers[index].secret_count || write_count != ciphers[index].secret_count)
-        return NULL;
-    ctls_records *records = calloc(1, sizeof *records);
+    ctls_records *records = make(suite, 0);
     if (records == NULL) return NULL;
-    records->cipher = (uint8_t)index;
-    records->secret_count = ciphers[index].secret_count;
+    if (read_count != records->secret_count || write_count != records->secret_count) {
+        ctls_records_free(records);
+        return NULL;
+    }
     memcpy(records->read.secret, read_secret, read_count);
     memcpy(records->write.secret, write_secret, write_count);
     if (!derive(records, &records->read) || !derive(records, &records->write)) {
@@ -162,16 +203,83 @@ ctls_records *ctls_records_make(uint16_t suite, const uint8_t *read_secret, size
     return records;
 }
 
+// RFC 5246 section 6.3: the key block, for AEAD ciphers the keys and IVs of both sides.
+static int expand_master(const ctls_records *records, const ctls_master *master, uint8_t *out, size_t count) {
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_PRF, NULL);
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    EVP_KDF_free(kdf);
+    if (context == NULL) return 0;
+    char *hash = records->secret_count == 48 ? "SHA384" : "SHA256";
+    // Seeds are put one behind the other.
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, (void *)master->secret, sizeof master->secret),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, "key expansion", strlen("key expansion")),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)master->server_random, CTLS_RANDOM_BYTES),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)master->client_random, CTLS_RANDOM_BYTES),
+        OSSL_PARAM_construct_end(),
+    };
+    int good = EVP_KDF_derive(context, out, count, parameters) == 1;
+    EVP_KDF_CTX_free(context);
+    return good;
+}
+
+ctls_records *ctls_records_make_12(uint16_t suite, const ctls_master *master, int is_client, uint64_t first_nonce,
+                                   uint64_t written) {
+    ctls_records *records = make(suite, 1);
+    if (records == NULL) return NULL;
+    uint8_t block[2 * (KEY_BYTES_MAX + IV_BYTES)];
+    const size_t key_count = ciphers[records->cipher].key_count;
+    const size_t iv_count = records->explicit_count > 0 ? SALT_BYTES : IV_BYTES;
+    if (!expand_master(records, master, block, 2 * (key_count + iv_count))) {
+        ERR_clear_error();
+        ctls_records_free(records);
+        return NULL;
+    }
+    side *sides[2] = {is_client ? &records->write : &records->read, is_client ? &records->read : &records->write};
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(sides[i]->key, block + i * key_count, key_count);
+        memcpy(sides[i]->iv, block + 2 * key_count + i * iv_count, iv_count);
+        sides[i]->key_number = ++last_key_number;
+    }
+    OPENSSL_cleanse(block, sizeof block);
+    // Each side's first record was its Finished.
+    records->read.sequence = 1;
+    records->write.sequence = written;
+    records->write.first_nonce = first_nonce;
+    return records;
+}
+
+static ctls_records *take_over_12(ctls_session *session, const ctls_secrets *secrets, uint16_t suite) {
+    ctls_master master;
+    const int is_whole =
+        SSL_SESSION_get_master_key(SSL_get_session(session), master.secret, sizeof master.secret) ==
+            sizeof master.secret &&
+        SSL_get_client_random(session, master.client_random, CTLS_RANDOM_BYTES) == CTLS_RANDOM_BYTES &&
+        SSL_get_server_random(session, master.server_random, CTLS_RANDOM_BYTES) == CTLS_RANDOM_BYTES;
+    // One record, the Finished; its nonce is known then.
+    ctls_records *records = is_whole && secrets->changed_records == 1
+                                ? ctls_records_make_12(suite, &master, 0, secrets->first_nonce, 1) : NULL;
+    OPENSSL_cleanse(&master, sizeof master);
+    return records;
+}
+
 ctls_records *ctls_take_over(ctls_session *session) {
     const ctls_secrets *secrets = ctls_secrets_of(session);
     const SSL_CIPHER *used = SSL_get_current_cipher(session);
     // A client that wants short records (RFC 6066 section 4) gets them from OpenSSL.
-    if (secrets == NULL || used == NULL || SSL_version(session) != TLS1_3_VERSION || secrets->late_records < 0 ||
-        SSL_has_pending(session) || SSL_in_init(session) ||
+    if (secrets == NULL || used == NULL || SSL_has_pending(session) || SSL_in_init(session) ||
         SSL_SESSION_get_max_fragment_length(SSL_get_session(session)) != TLSEXT_max_fragment_length_DISABLED)
         return NULL;
-    return ctls_records_make(SSL_CIPHER_get_protocol_id(used), secrets->client, secrets->client_count,
-                             secrets->server, secrets->server_count, (uint64_t)secrets->late_records);
+    const uint16_t suite = SSL_CIPHER_get_protocol_id(used);
+    switch (SSL_version(session)) {
+    case TLS1_2_VERSION: return take_over_12(session, secrets, suite);
+    case TLS1_3_VERSION:
+        if (secrets->late_records < 0) return NULL;
+        return ctls_records_make(suite, secrets->client, secrets->client_count, secrets->server,
+                                 secrets->server_count, (uint64_t)secrets->late_records);
+    default: return NULL;
+    }
 }
 
 void ctls_records_free(ctls_records *records) {
@@ -182,12 +290,21 @@ void ctls_records_free(ctls_records *records) {
 
 // MARK: Records
 
-static EVP_CIPHER_CTX *prepare(tool *tools, const ctls_records *records, side *one) {
+static void put_number(uint8_t *out, uint64_t number) {
+    for (int i = 0; i < 8; i++) out[i] = (uint8_t)(number >> (56 - 8 * i));
+}
+
+// Sets up the side's cipher for its next record. `carried`: what that record carries of its nonce, if it does.
+static EVP_CIPHER_CTX *prepare(tool *tools, const ctls_records *records, side *one, const uint8_t *carried) {
     tool *chosen = &tools[records->cipher];
     if (chosen->context == NULL) return NULL;
     uint8_t nonce[IV_BYTES];
     memcpy(nonce, one->iv, IV_BYTES);
-    for (int i = 0; i < 8; i++) nonce[IV_BYTES - 1 - i] ^= (uint8_t)(one->sequence >> (8 * i));
+    if (records->explicit_count > 0) {
+        memcpy(nonce + SALT_BYTES, carried, EXPLICIT_BYTES);
+    } else {
+        for (int i = 0; i < 8; i++) nonce[IV_BYTES - 1 - i] ^= (uint8_t)(one->sequence >> (8 * i));
+    }
     int is_there = chosen->key_number == one->key_number;
     chosen->key_number = 0;
     if (EVP_CipherInit_ex(chosen->context, NULL, NULL, is_there ? NULL : one->key, nonce, -1) != 1) return NULL;
@@ -196,25 +313,44 @@ static EVP_CIPHER_CTX *prepare(tool *tools, const ctls_records *records, side *o
     return chosen->context;
 }
 
+enum { COVERED_BYTES_MAX = 8 + HEAD_BYTES };
+
+// What a record's tag covers besides its content. Their count.
+static int cover(const ctls_records *records, uint64_t sequence, const uint8_t *head, size_t plain, uint8_t *out) {
+    if (!records->is_12) {
+        memcpy(out, head, HEAD_BYTES);
+        return HEAD_BYTES;
+    }
+    // RFC 5246 section 6.2.3.3.
+    put_number(out, sequence);
+    memcpy(out + 8, head, 3);
+    out[11] = (uint8_t)(plain >> 8);
+    out[12] = (uint8_t)plain;
+    return COVERED_BYTES_MAX;
+}
+
 // One record of at most PLAIN_BYTES_MAX bytes: how many bytes it became, 0 on failure.
 static size_t seal_one(ctls_bench *bench, ctls_records *records, uint8_t type, const uint8_t *bytes, size_t count,
                        uint8_t *out) {
-    EVP_CIPHER_CTX *context = prepare(bench->seal, records, &records->write);
-    if (context == NULL) return 0;
-    size_t sealed = count + 1 + TAG_BYTES;
-    out[0] = TYPE_DATA;
+    const uint64_t sequence = records->write.sequence;
+    const size_t explicit_count = records->explicit_count, type_count = records->is_12 ? 0 : 1;
+    const size_t sealed = explicit_count + count + type_count + TAG_BYTES;
+    out[0] = records->is_12 ? type : TYPE_DATA;
     out[1] = 3;
     out[2] = 3;
     out[3] = (uint8_t)(sealed >> 8);
     out[4] = (uint8_t)sealed;
+    uint8_t *body = out + HEAD_BYTES + explicit_count, covered[COVERED_BYTES_MAX];
+    if (explicit_count > 0) put_number(out + HEAD_BYTES, records->write.first_nonce + sequence);
+    EVP_CIPHER_CTX *context = prepare(bench->seal, records, &records->write, out + HEAD_BYTES);
+    if (context == NULL) return 0;
     int first = 0, second = 0, last = 0;
-    uint8_t *body = out + HEAD_BYTES;
-    int good = EVP_EncryptUpdate(context, NULL, &first, out, HEAD_BYTES) == 1 &&
+    int good = EVP_EncryptUpdate(context, NULL, &first, covered, cover(records, sequence, out, count, covered)) == 1 &&
                EVP_EncryptUpdate(context, body, &first, bytes, (int)count) == 1 &&
-               EVP_EncryptUpdate(context, body + first, &second, &type, 1) == 1 &&
+               EVP_EncryptUpdate(context, body + first, &second, &type, (int)type_count) == 1 &&
                EVP_EncryptFinal_ex(context, body + first + second, &last) == 1 &&
-               (size_t)(first + second + last) == count + 1 &&
-               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, body + count + 1) == 1;
+               (size_t)(first + second + last) == count + type_count &&
+               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, body + count + type_count) == 1;
     if (!good) ERR_clear_error();
     return good ? HEAD_BYTES + sealed : 0;
 }
@@ -235,7 +371,7 @@ size_t ctls_records_seal_one(ctls_bench *bench, ctls_records *records, const voi
 size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t *out) {
     const uint8_t *next = bytes;
     size_t used = 0;
-    if (records->write.sequence >= records_per_key_max) {
+    if (!records->is_12 && records->write.sequence >= records_per_key_max) {
         used = update_key(bench, records, out);
         if (used == 0) return 0;
     }
@@ -251,7 +387,7 @@ size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *b
 }
 
 static size_t alert(ctls_bench *bench, ctls_records *records, uint8_t what, uint8_t *out) {
-    const uint8_t message[2] = {what == ALERT_CLOSE || what == ALERT_CANCELED ? 1 : 2, what};
+    const uint8_t message[2] = {what == ALERT_CLOSE || what == ALERT_NO_RENEGOTIATION ? 1 : 2, what};
     return seal_one(bench, records, TYPE_ALERT, message, sizeof message, out);
 }
 
@@ -259,11 +395,24 @@ size_t ctls_records_end(ctls_bench *bench, ctls_records *records, uint8_t *out) 
     return alert(bench, records, ALERT_CLOSE, out);
 }
 
-int ctls_record_bytes(const uint8_t *head) {
-    int length = head[3] << 8 | head[4];
-    // Its version says nothing (section 5.1).
-    if (head[0] != TYPE_DATA || length <= TAG_BYTES || length > SEALED_BYTES_MAX) return -1;
-    return HEAD_BYTES + length;
+// What the body of a record holds at least and at most.
+static size_t body_min(const ctls_records *records) {
+    // In TLS 1.3 there is a type at least.
+    return records->is_12 ? (size_t)records->explicit_count + TAG_BYTES : TAG_BYTES + 1;
+}
+
+static size_t body_max(const ctls_records *records) {
+    return records->is_12 ? body_min(records) + PLAIN_BYTES_MAX : SEALED_BYTES_MAX;
+}
+
+int ctls_record_bytes(const ctls_records *records, const uint8_t *head) {
+    const size_t length = (size_t)head[3] << 8 | head[4];
+    // In TLS 1.3 the version says nothing (section 5.1), and all types look like data.
+    if (records->is_12 ? head[0] < TYPE_CHANGE_CIPHER || head[0] > TYPE_DATA || head[1] != 3 || head[2] != 3
+                       : head[0] != TYPE_DATA)
+        return -1;
+    if (length < body_min(records) || length > body_max(records)) return -1;
+    return HEAD_BYTES + (int)length;
 }
 
 static int fail(ctls_bench *bench, ctls_records *records, uint8_t what, ctls_wire *wire) {
@@ -278,6 +427,14 @@ void ctls_records_refuse(ctls_bench *bench, ctls_records *records, ctls_wire *wi
 
 static int take_handshake(ctls_bench *bench, ctls_records *records, const uint8_t *bytes, size_t count,
                           ctls_wire *wire) {
+    if (records->is_12) {
+        // A client that wants to shake hands again is told that nobody else does (RFC 5246 section 7.2.2).
+        if (count == 0 || bytes[0] != MESSAGE_CLIENT_HELLO) return fail(bench, records, ALERT_UNEXPECTED, wire);
+        if (wire->out_capacity - wire->out_count < CTLS_LATE_BYTES_MAX) return CTLS_FAILED;
+        size_t answer = alert(bench, records, ALERT_NO_RENEGOTIATION, wire->out + wire->out_count);
+        wire->out_count += answer;
+        return answer > 0 ? CTLS_LATE : CTLS_FAILED;
+    }
     // Nothing but a key update may come, alone in its record: a message may not reach over a change of keys.
     if (count != 5 || bytes[0] != MESSAGE_KEY_UPDATE || bytes[1] != 0 || bytes[2] != 0 || bytes[3] != 1 ||
         bytes[4] > 1)
@@ -290,34 +447,46 @@ static int take_handshake(ctls_bench *bench, ctls_records *records, const uint8_
     return answer > 0 ? CTLS_LATE : CTLS_FAILED;
 }
 
+static int take_alert(const ctls_records *records, const uint8_t *bytes, size_t count) {
+    if (count != 2) return CTLS_FAILED;
+    if (bytes[1] == ALERT_CLOSE) return CTLS_ENDED;
+    // A peer that cancels says goodbye next; every other alert is an end, but for warnings of TLS 1.2.
+    if (records->is_12 && bytes[0] == 1) return CTLS_LATE;
+    return bytes[1] == ALERT_CANCELED ? CTLS_LATE : CTLS_FAILED;
+}
+
 int ctls_records_open(ctls_bench *bench, ctls_records *records, uint8_t *record, size_t count, ctls_wire *wire) {
     // What `ctls_record_bytes` let pass; said again here, for a length taken wrong would reach far.
-    if (count <= HEAD_BYTES + TAG_BYTES || count > HEAD_BYTES + SEALED_BYTES_MAX)
+    if (count < HEAD_BYTES + body_min(records) || count > HEAD_BYTES + body_max(records))
         return fail(bench, records, ALERT_OVERFLOW, wire);
-    uint8_t *body = record + HEAD_BYTES;
-    size_t sealed = count - HEAD_BYTES - TAG_BYTES;
-    EVP_CIPHER_CTX *context = prepare(bench->open, records, &records->read);
+    const size_t explicit_count = records->explicit_count;
+    const size_t sealed = count - HEAD_BYTES - explicit_count - TAG_BYTES;
+    uint8_t *body = record + HEAD_BYTES + explicit_count, covered[COVERED_BYTES_MAX];
+    const int covered_count = cover(records, records->read.sequence, record, sealed, covered);
+    EVP_CIPHER_CTX *context = prepare(bench->open, records, &records->read, record + HEAD_BYTES);
     int got = 0, last = 0;
-    if (context == NULL || EVP_DecryptUpdate(context, NULL, &got, record, HEAD_BYTES) != 1 ||
+    if (context == NULL || EVP_DecryptUpdate(context, NULL, &got, covered, covered_count) != 1 ||
         EVP_DecryptUpdate(context, body, &got, body, (int)sealed) != 1 ||
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, body + sealed) != 1 ||
         EVP_DecryptFinal_ex(context, body + got, &last) != 1) {
         ERR_clear_error();
         return fail(bench, records, ALERT_BAD_RECORD, wire);
     }
-    size_t end = sealed;
-    while (end > 0 && body[end - 1] == 0) end--;
-    if (end == 0) return fail(bench, records, ALERT_UNEXPECTED, wire);
-    uint8_t type = body[end - 1];
-    size_t plain = end - 1;
-    if (plain > PLAIN_BYTES_MAX) return fail(bench, records, ALERT_OVERFLOW, wire);
+    size_t plain = sealed;
+    uint8_t type = record[0];
+    if (records->is_12) {
+        // Data stands behind the head.
+        if (explicit_count > 0) body = memmove(record + HEAD_BYTES, body, plain);
+    } else {
+        while (plain > 0 && body[plain - 1] == 0) plain--;
+        if (plain == 0) return fail(bench, records, ALERT_UNEXPECTED, wire);
+        type = body[--plain];
+        if (plain > PLAIN_BYTES_MAX) return fail(bench, records, ALERT_OVERFLOW, wire);
+    }
     switch (type) {
     case TYPE_DATA: return plain > 0 ? (int)plain + CTLS_DATA : CTLS_LATE;
     case TYPE_HANDSHAKE: return take_handshake(bench, records, body, plain, wire);
-    case TYPE_ALERT:
-        if (plain == 2 && body[1] == ALERT_CLOSE) return CTLS_ENDED;
-        // A peer that cancels says goodbye next; every other alert is an end.
-        return plain == 2 && body[1] == ALERT_CANCELED ? CTLS_LATE : CTLS_FAILED;
+    case TYPE_ALERT: return take_alert(records, body, plain);
     default: return fail(bench, records, ALERT_UNEXPECTED, wire);
     }
 }

@@ -10,8 +10,13 @@ typedef struct ctls_secrets {
     uint8_t server[SECRET_BYTES_MAX];
     uint8_t client_count;
     uint8_t server_count;
-    // Records that the server has written with the keys of the connection; -1 when that is not known.
+    // TLS 1.3: records that the server has written with the keys of the connection; -1 when that is not known.
     int late_records;
+    // TLS 1.2: the same, without -1 as long as it has not changed to those keys.
+    int changed_records;
+    int has_changed;
+    // TLS 1.2 with GCM: what the first of them carried of its nonce.
+    uint64_t first_nonce;
 } ctls_secrets;
 
 // NULL when there are none.

@@ -11,7 +11,7 @@ import ClarionTransport
 struct SecureLink: BitwiseCopyable {
     /// nil until the hello is answered, and when `records` has taken its place. Owned.
     var session: SecureSession?
-    /// The connection's keys, where it speaks TLS 1.3. Owned.
+    /// The connection's keys, where they were taken over. Owned.
     var records: SecureRecords?
     /// A record that has not come whole: its first `partialCount` bytes.
     var partial = Block()
@@ -206,7 +206,7 @@ extension Core {
         }
     }
 
-    // MARK: Records of TLS 1.3
+    // MARK: Records
 
     /// Opens records where they lie; only one that is cut by the end of a read is copied.
     private func receiveRecords(
@@ -220,7 +220,7 @@ extension Core {
                 let rest = count - position
                 var wanted = SecurePort.recordHeadBytes
                 if rest >= wanted {
-                    guard let whole = unsafe SecurePort.recordBytes(bytes + position) else {
+                    guard let whole = unsafe SecurePort.recordBytes(records, bytes + position) else {
                         return refuseRecord(slot, records)
                     }
                     wanted = whole
@@ -232,7 +232,7 @@ extension Core {
             }
             var wanted = SecurePort.recordHeadBytes
             if kept >= wanted, let base = unsafe link.pointee.partial.base {
-                guard let whole = unsafe SecurePort.recordBytes(base) else { return refuseRecord(slot, records) }
+                guard let whole = unsafe SecurePort.recordBytes(records, base) else { return refuseRecord(slot, records) }
                 wanted = whole
             }
             let added = min(wanted - kept, count - position)

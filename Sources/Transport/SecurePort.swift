@@ -5,7 +5,7 @@ import CTLS
     let raw: OpaquePointer
 }
 
-/// One established connection's TLS 1.3 without its session: keys and counters. Owned by whoever holds it until
+/// One established connection's TLS without its session: keys and counters. Owned by whoever holds it until
 /// `SecurePort.end`.
 @safe public struct SecureRecords: BitwiseCopyable {
     let raw: OpaquePointer
@@ -91,8 +91,8 @@ public enum SecureReading: Sendable, Equatable {
 
     // MARK: Records
 
-    /// The keys of a session whose handshake was just done. nil: the session goes on, because it is not TLS 1.3.
-    /// Otherwise it is of no use any more but to be ended.
+    /// The keys of a session whose handshake was just done. nil: the session goes on, because of its cipher or what its
+    /// client asked for. Otherwise it is of no use any more but to be ended.
     public func takeOver(_ session: SecureSession) -> SecureRecords? {
         guard unsafe bench != nil else { return nil }
         return unsafe ctls_take_over(session.raw).map { unsafe SecureRecords(raw: $0) }
@@ -105,8 +105,8 @@ public enum SecureReading: Sendable, Equatable {
     public static let recordHeadBytes = 5
 
     /// All bytes of the record that begins with the `recordHeadBytes` at `head`; nil when it is none.
-    public static func recordBytes(_ head: UnsafePointer<UInt8>) -> Int? {
-        let count = unsafe ctls_record_bytes(head)
+    public static func recordBytes(_ records: SecureRecords, _ head: UnsafePointer<UInt8>) -> Int? {
+        let count = unsafe ctls_record_bytes(records.raw, head)
         return count > 0 ? Int(count) : nil
     }
 

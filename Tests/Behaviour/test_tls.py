@@ -75,10 +75,13 @@ def fails(node: Node, context: ssl.SSLContext, **more: object) -> bool:
 class Hands:
     """A client whose records pass through the test's hands."""
 
-    def __init__(self, node: Node, version: ssl.TLSVersion | None = None) -> None:
+    def __init__(self, node: Node, version: ssl.TLSVersion | None = None, ciphers: str | None = None) -> None:
         self.connection = node.raw(tls=False)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = client(version).wrap_bio(self.incoming, self.outgoing)
+        context = client(version)
+        if ciphers:
+            context.set_ciphers(ciphers)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing)
 
     def hello(self) -> bytes:
         """The records of the hello, not sent yet."""
@@ -202,6 +205,31 @@ def test_each_suite_of_13(node: Node, suite: str) -> None:
     text = s_client(node, "-ciphersuites", suite, "-ign_eof", say="GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert f"Cipher is {suite}" in text and '{"health":"OK"}' in text, text
     assert "unexpected eof" not in text.lower(), text
+
+
+@BOTH
+@pytest.mark.parametrize("key", ["ec", "rsa"])
+@pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"])
+def test_each_suite_of_12(start, variant: Variant, key: str, cipher: str) -> None:
+    """The same for TLS 1.2, with records of all sizes."""
+    paths = secure.make(FOLDER, f"suites-{key}", key=key)
+    node = start(BASE.with_flags("--tls-cert", paths[0], "--tls-key", paths[1]), variant)
+    suite = f"ECDHE-{'ECDSA' if key == 'ec' else 'RSA'}-{cipher}"
+    text = s_client(node, "-tls1_2", "-cipher", suite, "-ign_eof",
+                    say="GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert f"Cipher is {suite}" in text and '{"health":"OK"}' in text, text
+    assert "unexpected eof" not in text.lower(), text
+    hands = Hands(node, ssl.TLSVersion.TLSv1_2, ciphers=suite)
+    hands.connection.send(hands.hello())
+    hands.finish()
+    assert hands.tls.cipher()[0] == suite
+    hands.open_echo()
+    for count in (0, 1, 125, 16_000, 60_000):
+        sent = os.urandom(count)
+        hands.connection.send(hands.records(frames.frame(frames.BINARY, sent)))
+        head = 2 if count < 126 else 4
+        assert hands.read(head + count)[head:] == sent
+    node.stop_clean()
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
@@ -607,16 +635,17 @@ def test_a_reader_that_stops_over_tls(start, variant: Variant) -> None:
 
 
 @BOTH
-def test_memory_of_connections_at_rest(start, variant: Variant) -> None:
-    """At most 12 KB each."""
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda v: v.name)
+def test_memory_of_connections_at_rest(start, variant: Variant, version: ssl.TLSVersion) -> None:
+    """Issue 4 asks for 12 KB at most; without their sessions they take a tenth of it."""
     if os.environ.get("CLARION_SANITIZER"):
         pytest.skip("a sanitizer multiplies memory")
     node = start(TLS, variant)
-    context = client(ssl.TLSVersion.TLSv1_3)
+    context = client(version)
     crowd = [node.realtime(tls=context) for _ in range(100)]
     before = node.resident_bytes()
     crowd += [node.realtime(tls=context) for _ in range(400)]
-    assert (node.resident_bytes() - before) / 400 < 12 << 10
+    assert (node.resident_bytes() - before) / 400 < 4 << 10
     node.stop_clean()
 
 

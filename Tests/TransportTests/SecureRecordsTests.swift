@@ -12,10 +12,33 @@ struct SecureRecordsTests {
         let bench: OpaquePointer
         let records: OpaquePointer
 
-        init(_ suite: (UInt16, Int), read: UInt8, write: UInt8, written: UInt64 = 0) throws {
-            let (one, other) = ([UInt8](repeating: read, count: suite.1), [UInt8](repeating: write, count: suite.1))
+        init(suite: UInt16, readSecret: [UInt8], writeSecret: [UInt8], written: UInt64 = 0) throws {
             unsafe bench = try #require(ctls_bench_make())
-            unsafe records = try #require(ctls_records_make(suite.0, one, one.count, other, other.count, written))
+            unsafe records = try #require(
+                ctls_records_make(suite, readSecret, readSecret.count, writeSecret, writeSecret.count, written))
+        }
+
+        /// One end of TLS 1.2.
+        init(
+            suite12: UInt16, master: [UInt8], clientRandom: [UInt8], serverRandom: [UInt8], isClient: Bool = false,
+            firstNonce: UInt64 = 0, written: UInt64 = 1
+        ) throws {
+            unsafe bench = try #require(ctls_bench_make())
+            let all = master + clientRandom + serverRandom
+            try #require(all.count == MemoryLayout<ctls_master>.size)
+            unsafe records = try all.withUnsafeBytes { bytes in
+                let made = unsafe bytes.loadUnaligned(as: ctls_master.self)
+                return unsafe try #require(
+                    withUnsafePointer(to: made) {
+                        unsafe ctls_records_make_12(suite12, $0, isClient ? 1 : 0, firstNonce, written)
+                    })
+            }
+        }
+
+        convenience init(_ suite: (UInt16, Int), read: UInt8, write: UInt8, written: UInt64 = 0) throws {
+            try self.init(
+                suite: suite.0, readSecret: [UInt8](repeating: read, count: suite.1),
+                writeSecret: [UInt8](repeating: write, count: suite.1), written: written)
         }
 
         deinit {
@@ -34,6 +57,32 @@ struct SecureRecordsTests {
             unsafe [UInt8](unsafeUninitializedCapacity: bytes.count + 64) { buffer, count in
                 count = unsafe ctls_records_seal_one(bench, records, bytes, bytes.count, last, buffer.baseAddress)
             }
+        }
+
+        /// What ends this side.
+        func end() -> [UInt8] {
+            unsafe [UInt8](unsafeUninitializedCapacity: CTLS_LATE_BYTES_MAX) { buffer, count in
+                count = unsafe ctls_records_end(bench, records, buffer.baseAddress)
+            }
+        }
+
+        /// All bytes of the record that begins so; -1 when it is none.
+        func length(_ head: [UInt8]) -> Int32 {
+            unsafe head.withUnsafeBufferPointer { unsafe ctls_record_bytes(records, $0.baseAddress) }
+        }
+
+        /// The records that lie one behind the other.
+        func split(_ bytes: [UInt8]) -> [[UInt8]] {
+            var rest = bytes[...]
+            var found: [[UInt8]] = []
+            while rest.count >= 5 {
+                let count = Int(length(Array(rest.prefix(5))))
+                guard count > 0, count <= rest.count else { break }
+                found.append(Array(rest.prefix(count)))
+                rest = rest.dropFirst(count)
+            }
+            #expect(rest.isEmpty)
+            return found
         }
 
         /// What the record is taken for, its data, and the answer to it.
@@ -59,23 +108,6 @@ struct SecureRecordsTests {
     private static let failed = Int32(CTLS_FAILED)
     private static let ended = Int32(CTLS_ENDED)
 
-    private func length(_ bytes: [UInt8]) -> Int32 {
-        unsafe bytes.withUnsafeBufferPointer { unsafe ctls_record_bytes($0.baseAddress!) }
-    }
-
-    private func split(_ bytes: [UInt8]) -> [[UInt8]] {
-        var rest = bytes[...]
-        var found: [[UInt8]] = []
-        while rest.count >= 5 {
-            let count = Int(length(Array(rest.prefix(5))))
-            guard count > 0, count <= rest.count else { break }
-            found.append(Array(rest.prefix(count)))
-            rest = rest.dropFirst(count)
-        }
-        #expect(rest.isEmpty)
-        return found
-    }
-
     private func ends(_ suite: (UInt16, Int), written: UInt64 = 0) throws -> (node: End, peer: End) {
         (try End(suite, read: 1, write: 2, written: written), try End(suite, read: 2, write: 1))
     }
@@ -85,20 +117,20 @@ struct SecureRecordsTests {
         let (node, peer) = try ends(suite)
         for count in [1, 2, 100, 16_383, 16_384, 16_385, 65_536] {
             let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 7) }
-            let records = split(node.seal(bytes))
+            let records = node.split(node.seal(bytes))
             #expect(records.count == (count + 16_383) / 16_384)
             #expect(records.flatMap { peer.open($0).data } == bytes)
-            #expect(split(peer.seal(bytes)).flatMap { node.open($0).data } == bytes)
+            #expect(peer.split(peer.seal(bytes)).flatMap { node.open($0).data } == bytes)
         }
     }
 
     @Test("the key changes in time, and the peer can follow", arguments: suites)
     func keyLimit(_ suite: (UInt16, Int)) throws {
         let (node, _) = try ends(suite, written: 1 << 23)
-        let records = split(node.seal([1, 2, 3]))
+        let records = node.split(node.seal([1, 2, 3]))
         // A key update under the old key, whose number the peer of this test has not reached, then data under the next.
         #expect(records.map(\.count) == [5 + 5 + 1 + 16, 5 + 3 + 1 + 16])
-        #expect(split(node.seal([4])).count == 1)
+        #expect(node.split(node.seal([4])).count == 1)
     }
 
     @Test("a key update is taken, and answered when that is asked for", arguments: suites)
@@ -109,7 +141,7 @@ struct SecureRecordsTests {
             #expect(told == Self.late && answer.isEmpty == (asks == 0))
             // The old key is of no use any more.
             #expect(node.open(peer.sealOne([1], last: 23)).told == Self.failed)
-            for record in split(answer) { #expect(peer.open(record).told == Self.late) }
+            for record in node.split(answer) { #expect(peer.open(record).told == Self.late) }
         }
         // No room for the answer that is owed: the end, rather than none.
         let (node, peer) = try ends(suite)
@@ -166,14 +198,13 @@ struct SecureRecordsTests {
         let (node, peer) = try ends(Self.suites[0])
         #expect(node.open(peer.sealOne([1, 90], last: 21)).told == Self.late)
         #expect(node.open(peer.sealOne([1, 0], last: 21)).told == Self.ended)
-        let said = unsafe [UInt8](unsafeUninitializedCapacity: CTLS_LATE_BYTES_MAX) { buffer, count in
-            count = unsafe ctls_records_end(node.bench, node.records, buffer.baseAddress)
-        }
-        #expect(peer.open(said).told == Self.ended)
+        #expect(peer.open(node.end()).told == Self.ended)
     }
 
     @Test("heads of records")
-    func heads() {
+    func heads() throws {
+        let (node, _) = try ends(Self.suites[0])
+        func length(_ head: [UInt8]) -> Int32 { node.length(head) }
         #expect(length([23, 3, 3, 0, 17]) == 22)
         #expect(length([23, 3, 3, 0, 16]) == -1)
         #expect(length([23, 3, 3, 0x41, 0]) == 5 + 16_640)

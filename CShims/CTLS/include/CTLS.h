@@ -83,7 +83,7 @@ size_t ctls_sealed_bound(size_t count);
 /// Writes the message that ends our side; nothing when the session has failed.
 void ctls_end(ctls_session *session);
 
-// The records of an established TLS 1.3 connection, without the session: two keys and two counters.
+// The records of an established connection, without the session: two keys and two counters.
 
 typedef struct ctls_records ctls_records;
 /// Ciphers at work for all connections of a worker.
@@ -92,13 +92,26 @@ typedef struct ctls_bench ctls_bench;
 ctls_bench *ctls_bench_make(void);
 void ctls_bench_free(ctls_bench *bench);
 
-/// The keys of a session whose handshake was just done, before anything else was read or written by it. NULL when it
-/// is not TLS 1.3, or the keys are not to be had: then the session goes on. Otherwise it must not be used any more.
+/// The keys of a session whose handshake was just done, before anything else was read or written by it. NULL when they
+/// are not to be had, or its cipher is not known here: then the session goes on. Otherwise it must not be used any more.
 ctls_records *ctls_take_over(ctls_session *session);
 /// The same from secrets of the application's traffic, of a suite's hash's length each. `written`: records that were
 /// written with them already. NULL when the suite is none of TLS 1.3 or the secrets are not its own.
 ctls_records *ctls_records_make(uint16_t suite, const uint8_t *read_secret, size_t read_count,
                                 const uint8_t *write_secret, size_t write_count, uint64_t written);
+
+enum { CTLS_MASTER_BYTES = 48, CTLS_RANDOM_BYTES = 32 };
+/// What the keys of TLS 1.2 are made of.
+typedef struct ctls_master {
+    uint8_t secret[CTLS_MASTER_BYTES];
+    uint8_t client_random[CTLS_RANDOM_BYTES];
+    uint8_t server_random[CTLS_RANDOM_BYTES];
+} ctls_master;
+/// Those of TLS 1.2; each side has read one record, the Finished. `written`: records that were written, 1 behind a
+/// handshake. `first_nonce`: with GCM, what the first of them carried of its nonce. NULL when the suite is none of TLS
+/// 1.2 with ECDHE and an AEAD cipher. `is_client` is for tests.
+ctls_records *ctls_records_make_12(uint16_t suite, const ctls_master *master, int is_client, uint64_t first_nonce,
+                                   uint64_t written);
 void ctls_records_free(ctls_records *records);
 
 enum {
@@ -112,8 +125,8 @@ enum {
     CTLS_LATE_BYTES_MAX = 64,
 };
 
-/// All bytes of the record that begins with these five; -1 when it is none.
-int ctls_record_bytes(const uint8_t *head);
+/// All bytes of the record that begins with these five; -1 when it is none of this connection.
+int ctls_record_bytes(const ctls_records *records, const uint8_t *head);
 /// Opens the record of `count` bytes in place. CTLS_DATA + n: n > 0 bytes of data stand behind its head; CTLS_LATE,
 /// CTLS_ENDED or CTLS_FAILED, with what is to be said about it added to `wire`.
 int ctls_records_open(ctls_bench *bench, ctls_records *records, uint8_t *record, size_t count, ctls_wire *wire);
@@ -122,8 +135,9 @@ void ctls_records_refuse(ctls_bench *bench, ctls_records *records, ctls_wire *wi
 /// Encrypts `count` > 0 bytes to `out`, which has room for `ctls_sealed_bound(count)`. How many they became; 0 on
 /// failure.
 size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t *out);
-/// Encrypts one record whose content is `bytes` and then `last`: the type, or the padding's last zero. What a node
-/// sends is made by the functions around this; tests make with it what peers may send. Its bytes; 0 on failure.
+/// Encrypts one record whose content is `bytes` and then `last`: the type, or the padding's last zero; in TLS 1.2 `last`
+/// is the record's type. What a node sends is made by the functions around this; tests make with it what peers may
+/// send. Its bytes; 0 on failure.
 size_t ctls_records_seal_one(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t last,
                              uint8_t *out);
 /// Writes the message that ends our side to `out`, which has room for CTLS_LATE_BYTES_MAX. Its bytes.
