@@ -6,8 +6,8 @@ extension SettingTable {
         SettingRow(
             "limits.connections_max", \.limits.connectionsMax, .integer(1...1_000_000), unit: "per worker",
             "Connections that one worker holds at a time.",
-            cost: "A slot of the connection table each, touched at first use. On io_uring a worker takes no descriptors "
-                + "for as many as ulimit -n allows, and one for each beyond; on epoll one for each.",
+            cost: "A slot of the connection table each, touched at first use. On io_uring a worker takes no "
+                + "descriptors for as many as ulimit -n says, and one for each beyond; on epoll one for each.",
             reached: "A new connection is closed at once, with the reason nodeFull."),
         SettingRow(
             "limits.channels_max", \.limits.channelsMax, .integer(1...1 << 28), unit: "per worker",
