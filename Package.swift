@@ -170,7 +170,7 @@ let package = Package(
         tests("Stores", ["ClarionStores"]),
         tests("Applications", ["ClarionApplications", "ClarionStores", "ClarionSettings", "ClarionLog"]),
         tests("Webhooks", ["ClarionWebhooks", "ClarionWire", "ClarionLog"]),
-        tests("Server", ["ClarionServer", "ClarionSettings", "ClarionLog", "ClarionBytes"]),
+        tests("Server", ["ClarionServer", "ClarionEngine", "ClarionSettings", "ClarionLog", "ClarionBytes"]),
         tests(
             "App",
             [

@@ -5,7 +5,7 @@ import ClarionService
 import Glibc
 import Synchronization
 
-/// Looks at the memory of the process and tells the workers how near it is to its bound.
+/// Looks at the memory of the process, or of its control group, and tells the workers how near it is to its bound.
 final class MemoryGuard: Sendable {
     /// Between two looks: while there is plenty, and from half of the bound on.
     private static let stepMicroseconds: UInt32 = 100_000
@@ -18,55 +18,55 @@ final class MemoryGuard: Sendable {
     /// Hundredths of the bound that logs and waiting replies of all workers may have.
     static let blocksPercent = 40
 
+    /// What is guarded: the memory of this process against the setting, or its control group's against its limit.
+    enum Bound: Sendable {
+        case resident(bytesMax: Int)
+        case group(MemoryGroup)
+
+        /// The setting, else the limits of the control group, else nil.
+        init?(_ setting: Int) {
+            if setting > 0 {
+                self = .resident(bytesMax: setting)
+            } else if let group = MemoryGroup() {
+                self = .group(group)
+            } else {
+                return nil
+            }
+        }
+
+        var bytesMax: Int {
+            switch self {
+            case .resident(let bytesMax): bytesMax
+            case .group(let group): group.limitBytes
+            }
+        }
+
+        /// How much of it is used now.
+        func fill() -> MemoryGroup.Filling {
+            switch self {
+            case .resident(let bytesMax):
+                MemoryGroup.Filling(bytes: ProcessFacts.residentBytes, limitBytes: bytesMax)
+            case .group(let group): group.fullest()
+            }
+        }
+    }
+
     private let node: Node
-    private let bytesMax: Int
+    private let bound: Bound
     private let log: Logger
     private let isOver = Atomic(false)
 
-    /// The bound of the process: the setting, else that of its control group, else nil.
-    static func bound(_ setting: Int) -> Int? {
-        if setting > 0 { return setting }
-        for path in groupFiles {
-            guard let text = read(path), let value = Int(text), value > 0 else { continue }
-            // Without a limit the older interface tells a number beyond any machine.
-            if value < 1 << 50 { return value }
-        }
-        return nil
-    }
-
-    /// Version 2, then version 1, as they are mounted in a container, and by the name of the group elsewhere.
-    private static var groupFiles: [String] {
-        var files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        for line in (read("/proc/self/cgroup") ?? "").split(separator: "\n") {
-            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3 else { continue }
-            if parts[0] == "0" { files.insert("/sys/fs/cgroup\(parts[2])/memory.max", at: 0) }
-            if parts[1] == "memory" { files.insert("/sys/fs/cgroup/memory\(parts[2])/memory.limit_in_bytes", at: 0) }
-        }
-        return files
-    }
-
-    private static func read(_ path: String) -> String? {
-        guard let file = unsafe fopen(path, "re") else { return nil }
-        defer { unsafe fclose(file) }
-        var text = [UInt8](repeating: 0, count: 4096)
-        let count = unsafe fread(&text, 1, text.count, file)
-        var end = count
-        while end > 0 && text[end - 1] == UInt8(ascii: "\n") { end -= 1 }
-        return String(decoding: text.prefix(end), as: UTF8.self)
-    }
-
     /// Starts looking.
-    static func start(_ node: Node, bytesMax: Int, log: Logger) -> MemoryGuard? {
-        let memoryGuard = MemoryGuard(node, bytesMax, log)
+    static func start(_ node: Node, _ bound: Bound, log: Logger) -> MemoryGuard? {
+        let memoryGuard = MemoryGuard(node, bound, log)
         guard let thread = ServiceThread({ memoryGuard.run() }) else { return nil }
         thread.detach()
         return memoryGuard
     }
 
-    private init(_ node: Node, _ bytesMax: Int, _ log: Logger) {
+    private init(_ node: Node, _ bound: Bound, _ log: Logger) {
         self.node = node
-        self.bytesMax = bytesMax
+        self.bound = bound
         self.log = log
     }
 
@@ -76,30 +76,31 @@ final class MemoryGuard: Sendable {
         var level = MemoryLevel.ample
         while !isOver.load(ordering: .acquiring) {
             let before = level
-            let bytes = ProcessFacts.residentBytes
-            level = judge(level, bytes)
+            let filling = bound.fill()
+            level = MemoryGuard.judge(level, filling)
             if level != before {
                 log.warning(
                     "memory",
                     [
-                        "level": .text("\(level)"), "resident": LogValue(bytes),
-                        "bound": LogValue(bytesMax),
+                        "level": .text("\(level)"), "used": LogValue(filling.bytes),
+                        "resident": LogValue(ProcessFacts.residentBytes), "bound": LogValue(filling.limitBytes),
                     ])
             }
             if level != .ample || before != .ample {
                 let now = level
                 for worker in 0..<node.workerCount { node.call(worker: worker) { $0.shed(now) } }
             }
-            usleep(bytes < bytesMax / 2 ? MemoryGuard.stepMicroseconds : MemoryGuard.closeStepMicroseconds)
+            let isFar = filling.bytes < filling.limitBytes / 2
+            usleep(isFar ? MemoryGuard.stepMicroseconds : MemoryGuard.closeStepMicroseconds)
             if level >= .logs { cposix_give_back_memory() }
         }
     }
 
-    private func judge(_ before: MemoryLevel, _ bytes: Int) -> MemoryLevel {
+    static func judge(_ before: MemoryLevel, _ filling: MemoryGroup.Filling) -> MemoryLevel {
         var level = MemoryLevel.ample
-        for (step, percent) in MemoryGuard.thresholds {
-            let least = before >= step ? percent - MemoryGuard.slackPercent : percent
-            if bytes / 100 * 100 >= bytesMax / 100 * least { level = step }
+        for (step, percent) in thresholds {
+            let least = before >= step ? percent - slackPercent : percent
+            if filling.bytes / 100 * 100 >= filling.limitBytes / 100 * least { level = step }
         }
         return level
     }

@@ -82,8 +82,8 @@ public func runNode(
             DebuggedProtocols.wrap(made(worker), printer)
         }
     }
-    let memoryMax = MemoryGuard.bound(settings.memoryBytesMax)
-    if let memoryMax {
+    let memoryBound = MemoryGuard.Bound(settings.memoryBytesMax)
+    if let memoryMax = memoryBound?.bytesMax {
         nodeConfiguration.limits.blockBytesMax = min(
             nodeConfiguration.limits.blockBytesMax, memoryMax / 100 * MemoryGuard.blocksPercent / workerCount)
         log.info("memory", ["bound": LogValue(memoryMax)])
@@ -113,7 +113,7 @@ public func runNode(
     if let tap = printer?.tap { for worker in 0..<workerCount { node.call(worker: worker) { $0.add(tap) } } }
     let control = NodeControl(
         services, configuration, certificates: secureOptions, read: read, log: log)
-    let memoryGuard = memoryMax.flatMap { MemoryGuard.start(node, bytesMax: $0, log: log) }
+    let memoryGuard = memoryBound.flatMap { MemoryGuard.start(node, $0, log: log) }
     let succession = Succession(
         descriptors: opened.descriptors, isConfined: settings.sandbox != .off, log: log)
     let service = adminService(settings, node, services, control, succession, shared.counters, usesUring: usesUring)
