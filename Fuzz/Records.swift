@@ -1,12 +1,14 @@
 import CTLS
 import ClarionBytes
 
-// Records of TLS 1.2 and 1.3: what one side seals the other opens, in order, over key updates; what was changed on the way, or
-// says something that no peer says after the handshake, ends the connection and gives out nothing. The first byte
-// chooses the suite, then each step takes what it needs of the input.
+// Records of TLS 1.2 and 1.3: what one side seals the other opens, in order, over key updates; what was changed on the
+// way, or says something that no peer says after the handshake, ends the connection and gives out nothing. The first
+// byte chooses the suite, then each step takes what it needs of the input.
 
 /// With the bytes of their secrets; 0 for those of TLS 1.2.
-private let suites: [(UInt16, Int)] = [(0x1301, 32), (0x1302, 48), (0x1303, 32), (0xC02B, 0), (0xC030, 0), (0xCCA9, 0)]
+private let suites: [(UInt16, Int)] = [
+    (0x1301, 32), (0x1302, 48), (0x1303, 32), (0xC02B, 0), (0xC030, 0), (0xCCA9, 0),
+]
 private let outCapacity = 64 << 10
 
 @safe private final class Side {

@@ -206,7 +206,6 @@ static void free_server(void *parent, void *pointer, CRYPTO_EX_DATA *data, int i
     free(all);
 }
 
-
 static int select_certificate(SSL *ssl, int *alert, void *argument) {
     (void)alert;
     const server *all = argument;
@@ -298,23 +297,6 @@ static int count_records(const uint8_t *bytes, size_t count) {
         records++;
     }
     return records;
-}
-
-// Counts what the server writes of TLS 1.2 with the keys of the connection: all that comes behind its change of keys.
-static void note_changed(ctls_secrets *secrets, const uint8_t *bytes, size_t count) {
-    while (count > 0 && secrets->changed_records >= 0) {
-        const size_t length = count < 5 ? 0 : 5 + ((size_t)bytes[3] << 8 | bytes[4]);
-        if (length < 5 || length > count || (secrets->has_changed && length < 5 + 8)) {
-            secrets->changed_records = -1;
-            return;
-        }
-        if (secrets->has_changed && secrets->changed_records++ == 0) {
-            for (int i = 0; i < 8; i++) secrets->first_nonce = secrets->first_nonce << 8 | bytes[5 + i];
-        }
-        if (bytes[0] == 20) secrets->has_changed = 1;
-        bytes += length;
-        count -= length;
-    }
 }
 
 static void note_state(const SSL *ssl, int where, int result) {
@@ -558,8 +540,8 @@ int ctls_handshake(ctls_session *session) {
     const ctls_wire *wire = BIO_get_data(SSL_get_rbio(session));
     const size_t written = wire->out_count;
     ctls_secrets *secrets = ctls_secrets_of(session);
-    int result = SSL_do_handshake(session);
-    if (secrets != NULL) note_changed(secrets, wire->out + written, wire->out_count - written);
+    const int result = SSL_do_handshake(session);
+    if (secrets != NULL) ctls_note_changed(secrets, wire->out + written, wire->out_count - written);
     if (result == 1) {
         // The step that reads the client's last message writes nothing but tickets, the connection's first records.
         if (secrets != NULL && secrets->late_records == 0)
@@ -568,8 +550,10 @@ int ctls_handshake(ctls_session *session) {
     }
     int told = outcome(session, result);
     // What is cut cannot be counted.
-    if (told == CTLS_FULL && secrets != NULL && secrets->client_count > 0) secrets->late_records = -1;
-    if (told == CTLS_FULL && secrets != NULL) secrets->changed_records = -1;
+    if (told == CTLS_FULL && secrets != NULL) {
+        secrets->changed_records = -1;
+        if (secrets->client_count > 0) secrets->late_records = -1;
+    }
     return told == CTLS_ENDED ? CTLS_FAILED : told;
 }
 

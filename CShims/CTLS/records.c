@@ -250,6 +250,23 @@ ctls_records *ctls_records_make_12(uint16_t suite, const ctls_master *master, in
     return records;
 }
 
+void ctls_note_changed(ctls_secrets *secrets, const uint8_t *bytes, size_t count) {
+    while (count > 0 && secrets->changed_records >= 0) {
+        const size_t length = count < HEAD_BYTES ? 0 : HEAD_BYTES + ((size_t)bytes[3] << 8 | bytes[4]);
+        if (length < HEAD_BYTES || length > count || (secrets->has_changed && length < HEAD_BYTES + EXPLICIT_BYTES)) {
+            secrets->changed_records = -1;
+            break;
+        }
+        if (secrets->has_changed && secrets->changed_records++ == 0) {
+            const uint8_t *carried = bytes + HEAD_BYTES;
+            for (int i = 0; i < EXPLICIT_BYTES; i++) secrets->first_nonce = secrets->first_nonce << 8 | carried[i];
+        }
+        if (bytes[0] == TYPE_CHANGE_CIPHER) secrets->has_changed = 1;
+        bytes += length;
+        count -= length;
+    }
+}
+
 static ctls_records *take_over_12(ctls_session *session, const ctls_secrets *secrets, uint16_t suite) {
     ctls_master master;
     const int is_whole =

@@ -1,6 +1,7 @@
 // What a session's handshake leaves for the records of the connection. Within this folder only.
 #pragma once
 #include <openssl/ssl.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { SECRET_BYTES_MAX = 48 };
@@ -12,7 +13,7 @@ typedef struct ctls_secrets {
     uint8_t server_count;
     // TLS 1.3: records that the server has written with the keys of the connection; -1 when that is not known.
     int late_records;
-    // TLS 1.2: the same, without -1 as long as it has not changed to those keys.
+    // TLS 1.2: the same, once the server has changed to those keys.
     int changed_records;
     int has_changed;
     // TLS 1.2 with GCM: what the first of them carried of its nonce.
@@ -21,3 +22,7 @@ typedef struct ctls_secrets {
 
 // NULL when there are none.
 ctls_secrets *ctls_secrets_of(const SSL *session);
+
+// Counts what the server writes of TLS 1.2 with the keys of the connection, all that comes behind its change of keys,
+// in what one step of the handshake has written.
+void ctls_note_changed(ctls_secrets *secrets, const uint8_t *bytes, size_t count);

@@ -232,7 +232,9 @@ extension Core {
             }
             var wanted = SecurePort.recordHeadBytes
             if kept >= wanted, let base = unsafe link.pointee.partial.base {
-                guard let whole = unsafe SecurePort.recordBytes(records, base) else { return refuseRecord(slot, records) }
+                guard let whole = unsafe SecurePort.recordBytes(records, base) else {
+                    return refuseRecord(slot, records)
+                }
                 wanted = whole
             }
             let added = min(wanted - kept, count - position)

@@ -93,7 +93,7 @@ ctls_bench *ctls_bench_make(void);
 void ctls_bench_free(ctls_bench *bench);
 
 /// The keys of a session whose handshake was just done, before anything else was read or written by it. NULL when they
-/// are not to be had, or its cipher is not known here: then the session goes on. Otherwise it must not be used any more.
+/// are not to be had, or its cipher is not known here: then the session goes on. Otherwise it is used no more.
 ctls_records *ctls_take_over(ctls_session *session);
 /// The same from secrets of the application's traffic, of a suite's hash's length each. `written`: records that were
 /// written with them already. NULL when the suite is none of TLS 1.3 or the secrets are not its own.
@@ -135,9 +135,9 @@ void ctls_records_refuse(ctls_bench *bench, ctls_records *records, ctls_wire *wi
 /// Encrypts `count` > 0 bytes to `out`, which has room for `ctls_sealed_bound(count)`. How many they became; 0 on
 /// failure.
 size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t *out);
-/// Encrypts one record whose content is `bytes` and then `last`: the type, or the padding's last zero; in TLS 1.2 `last`
-/// is the record's type. What a node sends is made by the functions around this; tests make with it what peers may
-/// send. Its bytes; 0 on failure.
+/// Encrypts one record whose content is `bytes` and then `last`: the type, or the padding's last zero; in TLS 1.2 it is
+/// the record's type. What a node sends is made by the functions around this; tests make with it what peers may send.
+/// Its bytes; 0 on failure.
 size_t ctls_records_seal_one(ctls_bench *bench, ctls_records *records, const void *bytes, size_t count, uint8_t last,
                              uint8_t *out);
 /// Writes the message that ends our side to `out`, which has room for CTLS_LATE_BYTES_MAX. Its bytes.
