@@ -63,4 +63,6 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case secureFault
     /// The address has as many connections as it may have.
     case addressFull
+    /// The address has opened connections faster than it may.
+    case addressRate
 }

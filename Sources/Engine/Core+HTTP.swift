@@ -215,10 +215,7 @@ extension Core {
         if head.contentLength ?? 0 > 0 || head.isChunked {
             return refuseRequest(slot, status: 400, text: "An upgrade has no body.", reason: .badRequest)
         }
-        if knowsPeers && !countClient(slot, clientAddress(slot, head)) {
-            return refuseRequest(
-                slot, status: 429, text: "Too many connections from this address.", reason: .addressFull)
-        }
+        if refusesClient(slot, head) { return }
         let decision =
             router?.upgrade(head, Session(core: self, slot: slot)) ?? .refuse(status: 404, text: "Not found.")
         switch decision {

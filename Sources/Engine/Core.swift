@@ -123,8 +123,8 @@ final class HeldPublishes {
     let countedAddresses: SideTable<AddressKey>
     /// What connections have sent, by slot; touched only where that is bounded.
     let meters: SideTable<InputMeter>
-    /// Is told whom the bound on connections of an address has turned away.
-    var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
+    /// Is told whom the bounds on connections of an address have turned away, and why.
+    var onAddressRefused: (@Sendable (_ address: PeerAddress, _ reason: CloseReason) -> Void)?
 
     /// TLS: where sessions work, what connections have of it, what new ones begin with, and who waits for that.
     var securePort = SecurePort()
@@ -312,6 +312,7 @@ final class HeldPublishes {
         limits.slowConsumerPolicy = new.slowConsumerPolicy
         limits.slowConsumerSeconds = new.slowConsumerSeconds
         limits.connectionsPerAddress = new.connectionsPerAddress
+        limits.newPerAddress = new.newPerAddress
         limits.accepts = new.accepts
         limits.messages = new.messages
         limits.bytes = new.bytes
