@@ -67,6 +67,7 @@ extension Core {
         case .refused(let status, let reason):
             refuseRequest(slot, status: status, text: reason, reason: .badRequest)
         case .head(let head):
+            endAwaitingIdentity(slot)
             switch Upgrade.judge(head) {
             case .accept(let key):
                 upgrade(slot, head, key)

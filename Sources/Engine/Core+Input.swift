@@ -40,6 +40,7 @@ extension Core {
             setTimer(slot, at: nowTick + seconds(limits.headSeconds))
         }
         if knowsPeers { begin(slot, at: address, traits) }
+        awaitIdentity(slot)
         return slot
     }
 

@@ -83,6 +83,8 @@ final class MailCall: Sendable {
     /// Connections of the node by address, where they are bounded.
     let addressCounts: AddressCounts
     let addressRates: AddressRates
+    /// Connections of all workers that have not said what they want.
+    let unidentified = Atomic<Int>(0)
     /// New connections of the node, where their rate is bounded.
     let acceptBucket = SharedBucket()
     /// Bytes that all workers have set aside for contexts of permessage-deflate.

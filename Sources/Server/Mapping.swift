@@ -151,6 +151,7 @@ extension EngineLimits {
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
         connectionsPerAddress = limits.connectionsPerAddress
+        unidentifiedMax = limits.unidentifiedMax
         newPerAddress = BucketRule(
             perSecond: limits.connectionsPerAddressPerSecond, burst: limits.connectionsPerAddressBurst)
         messages = BucketRule(perSecond: limits.messagesPerSecond, burst: limits.messagesBurst)

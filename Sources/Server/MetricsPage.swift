@@ -314,6 +314,14 @@ final class MetricsPage: Sendable {
             { $0.core.addressRefusals }
         ),
         (
+            "unidentified", "gauge", "Connections whose TLS handshake or first request head is not complete.",
+            { $0.core.unidentified }
+        ),
+        (
+            "unidentified_cut_total", "counter", "Of these, reset because there were too many.",
+            { $0.core.unidentifiedCut }
+        ),
+        (
             "address_rate_refusals_total", "counter", "Connections refused because their address opens them too fast.",
             { $0.core.addressRateRefusals }
         ),

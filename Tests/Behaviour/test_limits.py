@@ -214,6 +214,38 @@ def test_row_1_13_clients_that_come_too_fast(node: Node) -> None:
     assert is_open(node.raw(source=FLOOD))
 
 
+@pytest.mark.settings(BASE.with_environment(CLARION_LIMITS_UNIDENTIFIED_MAX="100", CLARION_LIMITS_HEAD_SECONDS="300"))
+def test_row_1_1_more_silent_ones_than_may_be(node: Node) -> None:
+    """1.1, 1.2: far more connections than may be unidentified say nothing, or half a head, for as long as they like. Each newcomer costs
+    the oldest its place; who speaks is let in at once and stays, and so does a connection that rests between requests."""
+    resting = node.raw()
+    assert is_open(resting)
+    first = node.echo()
+    before = node.metrics()
+    silent: list[RawSocket] = []
+    for number in range(400):
+        silent.append(node.raw())
+        silent[-1].send_if_open(b"GET /echo HTTP/1.1\r\n" if number % 2 else b"")
+        if number % 50 == 49:
+            with node.echo() as client:
+                assert client.is_alive()
+
+    def settled() -> bool:
+        metrics = node.metrics()
+        cut = metrics.closes("unidentified") - before.closes("unidentified")
+        return cut >= 400 - 100 - node.variant.workers and metrics.value("clarion_unidentified") <= 100 + node.variant.workers
+
+    wait_until(settled, "those over the bound are cut")
+    assert first.is_alive() and is_open(resting)
+    ended = select.select([connection.socket for connection in silent], [], [], 0)[0]
+    # One worker: exactly the oldest are gone.
+    if node.variant.workers == 1:
+        assert {connection.socket for connection in silent[:250]} <= set(ended) and silent[-1].socket not in ended
+    for connection in silent:
+        connection.close()
+    wait_until(lambda: node.metrics().value("clarion_unidentified") <= 1, "none is left but who asks")
+
+
 PACED = BASE.with_flags("--limits-accepts-per-second", "40", "--limits-accepts-burst", "10")
 
 
