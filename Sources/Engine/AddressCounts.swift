@@ -28,6 +28,16 @@ struct AddressKey: BitwiseCopyable, Hashable, Sendable {
             self.init(high: address.high, low: AddressKey.version6Mark)
         }
     }
+
+    /// Which of `count` parts of a table it belongs to.
+    func part(of count: Int, _ hash: SipHash) -> Int {
+        var words = (high, low)
+        let value = unsafe withUnsafeBytes(of: &words) { raw -> UInt64 in
+            guard let base = unsafe raw.assumingMemoryBound(to: UInt8.self).baseAddress else { return 0 }
+            return unsafe hash.hash(ByteView(base: base, count: raw.count), seed: 0)
+        }
+        return Int(value % UInt64(count))
+    }
 }
 
 /// How many connections of the node each address has. Shared by all workers.
@@ -71,14 +81,7 @@ final class AddressCounts: Sendable {
     /// Addresses that have connections now. Looks at every part: for tests and metrics.
     var addressCount: Int { parts.reduce(0) { sum, part in sum + part.counts.withLock { $0.count } } }
 
-    private func partIndex(_ key: AddressKey) -> Int {
-        var words = (key.high, key.low)
-        let value = unsafe withUnsafeBytes(of: &words) { raw -> UInt64 in
-            guard let base = unsafe raw.assumingMemoryBound(to: UInt8.self).baseAddress else { return 0 }
-            return unsafe hash.hash(ByteView(base: base, count: raw.count), seed: 0)
-        }
-        return Int(value % UInt64(AddressCounts.partCount))
-    }
+    private func partIndex(_ key: AddressKey) -> Int { key.part(of: AddressCounts.partCount, hash) }
 }
 
 /// A part of the table, with its lock.

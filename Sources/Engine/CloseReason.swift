@@ -63,4 +63,8 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case secureFault
     /// The address has as many connections as it may have.
     case addressFull
+    /// The address has opened connections faster than it may.
+    case addressRate
+    /// It had not said what it wants when there were too many such connections, and was the oldest.
+    case unidentified
 }

@@ -77,6 +77,7 @@ extension Core {
         unsubscribeAll(slot)
         unsafe connection.pointee.phase = .joining
         uncount(slot)
+        endAwaitingIdentity(slot)
         timers.cancel(Int(slot))
         giveBlocks(of: slot)
         if !chunkedRequests.isEmpty { chunkedRequests[slot] = nil }

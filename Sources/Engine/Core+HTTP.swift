@@ -67,6 +67,7 @@ extension Core {
         case .refused(let status, let reason):
             refuseRequest(slot, status: status, text: reason, reason: .badRequest)
         case .head(let head):
+            endAwaitingIdentity(slot)
             switch Upgrade.judge(head) {
             case .accept(let key):
                 upgrade(slot, head, key)
@@ -215,10 +216,7 @@ extension Core {
         if head.contentLength ?? 0 > 0 || head.isChunked {
             return refuseRequest(slot, status: 400, text: "An upgrade has no body.", reason: .badRequest)
         }
-        if knowsPeers && !countClient(slot, clientAddress(slot, head)) {
-            return refuseRequest(
-                slot, status: 429, text: "Too many connections from this address.", reason: .addressFull)
-        }
+        if refusesClient(slot, head) { return }
         let decision =
             router?.upgrade(head, Session(core: self, slot: slot)) ?? .refuse(status: 404, text: "Not found.")
         switch decision {

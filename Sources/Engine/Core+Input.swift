@@ -16,10 +16,10 @@ extension Core {
             counters.closed[Int((isStopping ? CloseReason.shutdown : .nodeFull).rawValue)] += 1
             return nil
         }
-        if knowsPeers && !countPeer(slot, address) {
+        if knowsPeers, let reason = countPeer(slot, address) {
             connections.give(slot)
             counters.acceptsRefused += 1
-            counters.closed[Int(CloseReason.addressFull.rawValue)] += 1
+            counters.closed[Int(reason.rawValue)] += 1
             return nil
         }
         let connection = unsafe connections[slot]
@@ -40,6 +40,7 @@ extension Core {
             setTimer(slot, at: nowTick + seconds(limits.headSeconds))
         }
         if knowsPeers { begin(slot, at: address, traits) }
+        awaitIdentity(slot)
         return slot
     }
 

@@ -23,6 +23,7 @@ extension Core {
         }
         var blockBytes = 0
         checkLists()
+        checkUnidentified()
         checkChannels(&blockBytes)
         checkConnections(&blockBytes)
         checkHomes()
@@ -51,6 +52,27 @@ extension Core {
         var seen: Set<UInt32> = []
         for index in 0..<list.count where !seen.insert(list[index]).inserted { return false }
         return true
+    }
+
+    /// The list of those who have not said what they want: in both directions, and nobody else is marked.
+    private func checkUnidentified() {
+        var count = 0
+        var before = UnidentifiedList.none
+        var slot = unidentified.oldest
+        while slot != UnidentifiedList.none && count <= unidentified.count {
+            let link = unsafe unidentifiedLinks[slot].pointee
+            claim(link.isListed && link.older == before && connections.isInUse(slot))
+            claim(unsafe connections[slot].pointee.phase == .http, "unidentified, and not new")
+            count += 1
+            before = slot
+            slot = link.newer
+        }
+        claim(count == unidentified.count && before == unidentified.newest)
+        var marked = 0
+        for slot in 0..<UInt32(connections.touched) {
+            marked += unsafe unidentifiedLinks[slot].pointee.isListed ? 1 : 0
+        }
+        claim(marked == count, "marked, and not in the list")
     }
 
     private func checkChannels(_ blockBytes: inout Int) {

@@ -41,7 +41,7 @@ extension Core {
             counters.proxyHeaders += 1
             if let client {
                 unsafe peers[slot].pointee = client
-                if !countClient(slot, client) { return terminate(slot, reason: .addressFull) }
+                if let reason = countClient(slot, client) { return terminate(slot, reason: reason) }
             }
             var block = unsafe connection.pointee.message
             unsafe connection.pointee.message = Block()

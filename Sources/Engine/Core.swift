@@ -121,10 +121,13 @@ final class HeldPublishes {
     var knowsPeers = false
     /// What they are counted by, by slot; `.none` for those that are not. Touched only where `knowsPeers`.
     let countedAddresses: SideTable<AddressKey>
+    /// Connections that have not said what they want, the oldest first.
+    let unidentifiedLinks: SideTable<UnidentifiedLink>
+    var unidentified = UnidentifiedList()
     /// What connections have sent, by slot; touched only where that is bounded.
     let meters: SideTable<InputMeter>
-    /// Is told whom the bound on connections of an address has turned away.
-    var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
+    /// Is told whom the bounds on connections of an address have turned away, and why.
+    var onAddressRefused: (@Sendable (_ address: PeerAddress, _ reason: CloseReason) -> Void)?
 
     /// TLS: where sessions work, what connections have of it, what new ones begin with, and who waits for that.
     var securePort = SecurePort()
@@ -184,6 +187,7 @@ final class HeldPublishes {
         peers = SideTable(capacity: limits.connectionsMax)
         countedAddresses = SideTable(capacity: limits.connectionsMax)
         meters = SideTable(capacity: limits.connectionsMax)
+        unidentifiedLinks = SideTable(capacity: limits.connectionsMax)
         handshakeTokens = limits.handshakesPerSecond * Int(Clock.ticksPerSecond)
         subscriptions = Slab(
             capacity: min(limits.connectionsMax * limits.subscriptionsPerConnectionMax, 1 << 26),
@@ -312,6 +316,8 @@ final class HeldPublishes {
         limits.slowConsumerPolicy = new.slowConsumerPolicy
         limits.slowConsumerSeconds = new.slowConsumerSeconds
         limits.connectionsPerAddress = new.connectionsPerAddress
+        limits.newPerAddress = new.newPerAddress
+        limits.unidentifiedMax = new.unidentifiedMax
         limits.accepts = new.accepts
         limits.messages = new.messages
         limits.bytes = new.bytes

@@ -59,8 +59,12 @@ public struct CoreCounters: Sendable {
     /// Times that accepting rested because the node's rate was reached, and because the worker lagged.
     public var acceptsPaced: UInt64 = 0
     public var acceptsLagged: UInt64 = 0
-    /// Connections refused because their address has as many as it may have.
+    /// Connections refused because their address has as many as it may have, and because it opens them too fast.
     public var addressRefusals: UInt64 = 0
+    public var addressRateRefusals: UInt64 = 0
+    /// Connections that have not said what they want now, and those that were ended because they were too many.
+    public var unidentified: UInt64 = 0
+    public var unidentifiedCut: UInt64 = 0
     /// Times that a WebSocket was not read for a while because it had sent as much as it may.
     public var inputRested: UInt64 = 0
     public var readersBlocked: UInt64 = 0

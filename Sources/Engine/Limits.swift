@@ -31,6 +31,10 @@ public struct EngineLimits: Sendable {
     public var bytes = BucketRule(perSecond: 0, burst: 1)
     /// Connections that one address may have on the whole node; 0: no bound.
     public var connectionsPerAddress = 0
+    /// New connections of one address in a second, on the whole node.
+    public var newPerAddress = BucketRule(perSecond: 0, burst: 1)
+    /// Connections of the whole node that have not said what they want; 0: three quarters of all that there may be.
+    public var unidentifiedMax = 0
     /// Whose PROXY headers and X-Forwarded-For fields are believed.
     public var trustedProxies: [AddressRange] = []
     /// An HTTP connection between requests.

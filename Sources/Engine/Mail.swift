@@ -82,6 +82,9 @@ final class MailCall: Sendable {
     nonisolated(unsafe) private let wakeDescriptors: UnsafeMutablePointer<Atomic<Int32>>
     /// Connections of the node by address, where they are bounded.
     let addressCounts: AddressCounts
+    let addressRates: AddressRates
+    /// Connections of all workers that have not said what they want.
+    let unidentified = Atomic<Int>(0)
     /// New connections of the node, where their rate is bounded.
     let acceptBucket = SharedBucket()
     /// Bytes that all workers have set aside for contexts of permessage-deflate.
@@ -98,6 +101,7 @@ final class MailCall: Sendable {
         self.workerCount = workerCount
         self.hash = hash
         addressCounts = AddressCounts(hash: hash)
+        addressRates = AddressRates(hash: hash)
         self.socketKey = socketKey
         unsafe mailboxes = UnsafeMutablePointer.allocate(capacity: workerCount)
         unsafe wakeDescriptors = UnsafeMutablePointer.allocate(capacity: workerCount)

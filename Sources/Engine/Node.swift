@@ -16,8 +16,9 @@ public struct NodeConfiguration: Sendable {
     public var listeners: [[WorkerListener]] = []
     /// What TLS sessions begin with, where a listener wants them.
     public var secureContext: SecureContext?
-    /// Is told, on a worker's thread, whom `EngineLimits.connectionsPerAddress` has turned away.
-    public var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
+    /// Is told, on a worker's thread, whom `EngineLimits.connectionsPerAddress` (`addressFull`) and `newPerAddress`
+    /// (`addressRate`) have turned away.
+    public var onAddressRefused: (@Sendable (_ address: PeerAddress, _ reason: CloseReason) -> Void)?
     /// Processors to pin workers to, in turn; empty: none is pinned.
     public var processors: [Int32] = []
     /// See `BackendOptions.restrictsOperations`.
@@ -203,7 +204,7 @@ public final class Node: Sendable {
             workerIndex: index, exchange: exchange, limits: configuration.limits, httpLimits: configuration.httpLimits)
         let protocols = configuration.makeProtocols(index)
         core.secureContext = configuration.secureContext
-        core.onAddressFull = configuration.onAddressFull
+        core.onAddressRefused = configuration.onAddressRefused
         core.handlers = protocols.handlers
         core.router = protocols.router
         core.observer = protocols.observer

@@ -125,6 +125,8 @@ extension RealtimeConfiguration {
         // gets the names of this node, so that its own page may connect.
         let isOwn = realtime.allowedOrigins.isEmpty && realtime.mode == .raw
         allowedOrigins = isOwn ? settings.ownOrigins : realtime.allowedOrigins
+        gate = BroadcastGate(
+            BucketRule(perSecond: realtime.broadcastsPerSecond, burst: realtime.broadcastsBurst))
         pingIntervalSeconds = realtime.pingIntervalSeconds
         pongTimeoutSeconds = realtime.pongTimeoutSeconds
         broadcastSecret = realtime.secret?.revealed
@@ -149,6 +151,9 @@ extension EngineLimits {
         trustedProxies = settings.trustedProxies.compactMap(AddressRange.init)
         connectionsMax = limits.connectionsMax
         connectionsPerAddress = limits.connectionsPerAddress
+        unidentifiedMax = limits.unidentifiedMax
+        newPerAddress = BucketRule(
+            perSecond: limits.connectionsPerAddressPerSecond, burst: limits.connectionsPerAddressBurst)
         messages = BucketRule(perSecond: limits.messagesPerSecond, burst: limits.messagesBurst)
         bytes = BucketRule(perSecond: limits.bytesPerSecond, burst: limits.bytesBurst)
         accepts = BucketRule(perSecond: limits.acceptsPerSecond, burst: limits.acceptsBurst)

@@ -4,6 +4,7 @@ import ClarionEngine
 import ClarionLog
 import ClarionLoop
 import ClarionPusher
+import ClarionRealtimeJSON
 import ClarionWebhooks
 import Glibc
 import Synchronization
@@ -17,6 +18,7 @@ final class MetricsPage: Sendable {
     private let version: String
     private let counters: ConnectionCounters
     private let publishing: PublishBuckets
+    private let broadcasts: BroadcastGate
     private let services: NodeServices
     private let dangers: Int
     /// The port with which Soketi's names are told; nil: they are not.
@@ -25,13 +27,14 @@ final class MetricsPage: Sendable {
     private let startedAt: Double
 
     init(
-        backend: String, version: String, shared: PusherNode.Shared, services: NodeServices, dangers: Int,
-        soketiPort: Int?, log: Logger
+        backend: String, version: String, shared: PusherNode.Shared, broadcasts: BroadcastGate,
+        services: NodeServices, dangers: Int, soketiPort: Int?, log: Logger
     ) {
         self.backend = backend
         self.version = version
         counters = shared.counters
         publishing = shared.publishing
+        self.broadcasts = broadcasts
         self.services = services
         self.dangers = dangers
         self.soketiPort = soketiPort
@@ -174,6 +177,9 @@ final class MetricsPage: Sendable {
         text += "# TYPE clarion_publishes_refused_total counter\n"
         text += "clarion_publishes_refused_total{reason=\"rate\"} \(publishing.overRateCount)\n"
         text += "clarion_publishes_refused_total{reason=\"behind\"} \(publishing.behindCount)\n"
+        text += "# HELP clarion_broadcasts_refused_total Requests to /internal/broadcast that were over the rate.\n"
+        text += "# TYPE clarion_broadcasts_refused_total counter\n"
+        text += "clarion_broadcasts_refused_total \(broadcasts.refusedCount)\n"
     }
 
     /// Applications that are listed one by one: each is a line.
@@ -306,6 +312,18 @@ final class MetricsPage: Sendable {
         (
             "address_refusals_total", "counter", "Connections refused because their address has enough.",
             { $0.core.addressRefusals }
+        ),
+        (
+            "unidentified", "gauge", "Connections whose TLS handshake or first request head is not complete.",
+            { $0.core.unidentified }
+        ),
+        (
+            "unidentified_cut_total", "counter", "Of these, reset because there were too many.",
+            { $0.core.unidentifiedCut }
+        ),
+        (
+            "address_rate_refusals_total", "counter", "Connections refused because their address opens them too fast.",
+            { $0.core.addressRateRefusals }
         ),
         ("readers_blocked_total", "counter", "Times a socket was found full.", { $0.core.readersBlocked }),
         (

@@ -89,10 +89,10 @@ public func runNode(
         log.info("memory", ["bound": LogValue(memoryMax)])
     }
     nodeConfiguration.secureContext = secureContext
-    nodeConfiguration.onAddressFull = { address, max in
+    nodeConfiguration.onAddressRefused = { address, reason in
         log.sampled(
-            .warning, reason: "addressFull", "connection refused",
-            ["address": .text("\(address)"), "connections_max": LogValue(max)])
+            .warning, reason: "\(reason)", "connection refused",
+            ["address": .text("\(address)"), "reason": .text("\(reason)")])
     }
     nodeConfiguration.restrictsOperations = confinement.restrictsOperations
     let node = Node(nodeConfiguration)
@@ -254,7 +254,8 @@ private func nodeConfiguration(
     let page = Array(tryPage(TryPageFacts(settings)).utf8)
     let metrics = MetricsPage(
         backend: usesUring ? Uring.name : Epoll.name, version: clarionVersion, shared: shared,
-        services: services, dangers: dangers, soketiPort: settings.tellsSoketiMetrics ? settings.port : nil, log: log)
+        broadcasts: realtime.gate, services: services, dangers: dangers,
+        soketiPort: settings.tellsSoketiMetrics ? settings.port : nil, log: log)
     let pusherConfiguration = PusherConfiguration(settings, apps: services.registry.initial)
     // The router needs the realtime handler of its own worker, and both are made on that worker's thread.
     let handlers: @Sendable (Int) -> WorkerProtocols = { worker in

@@ -5,6 +5,11 @@ public struct Limits: Sendable, Equatable {
     public var connectionsMax = 16_384
     /// Connections of one address on the whole node; 0: no bound.
     public var connectionsPerAddress = 0
+    /// Connections of the whole node that have not said what they want; 0: three quarters of all.
+    public var unidentifiedMax = 0
+    /// New connections of one address in a second, 0: no bound; and how many may come at once.
+    public var connectionsPerAddressPerSecond = 0
+    public var connectionsPerAddressBurst = 50
     /// New connections of the whole node in a second, 0: no bound; and how many may come at once.
     public var acceptsPerSecond = 0
     public var acceptsBurst = 500

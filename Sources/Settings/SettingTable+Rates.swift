@@ -9,6 +9,25 @@ extension SettingTable {
             cost: "Peers' addresses are asked for and kept: about 100 bytes for each connection, and a dearer accept.",
             reached: "A new connection is reset, or its upgrade answered with 429; the reason is addressFull."),
         SettingRow(
+            "limits.unidentified_max", \.limits.unidentifiedMax, .integer(0...1 << 28), unit: "per node",
+            reloads: true,
+            "Connections whose TLS handshake or first request head is not complete; 0 is three quarters of "
+                + "limits.connections_max of all workers.",
+            cost: "As any connection.",
+            reached: "For each new one the oldest of its worker is reset, with the reason unidentified."),
+        SettingRow(
+            "limits.connections_per_address_per_second", \.limits.connectionsPerAddressPerSecond,
+            .integer(0...1_000_000), unit: "connections a second and address", reloads: true,
+            "New connections of one address in the long run, counted as limits.connections_per_address counts; 0 is no "
+                + "bound, because a whole office or a network of telephones may share one address.",
+            cost: "As there, and about 3 MiB for the 65 536 addresses that are remembered.",
+            reached: "A new connection is reset, or its upgrade answered with 429; the reason is addressRate."),
+        SettingRow(
+            "limits.connections_per_address_burst", \.limits.connectionsPerAddressBurst, .integer(1...1_000_000),
+            unit: "connections", reloads: true,
+            "New connections of one address that may come at once where limits.connections_per_address_per_second is "
+                + "set.", cost: "As there.", reached: "As there."),
+        SettingRow(
             "limits.accepts_per_second", \.limits.acceptsPerSecond, .integer(0...1_000_000),
             unit: "connections a second and node", reloads: true,
             "New connections in the long run; 0 is no bound.",

@@ -102,6 +102,16 @@ public enum SettingTable {
             "realtime.allow_without_secret", \.realtime.allowsPublishingWithoutSecret, .boolean,
             "Lets /internal/broadcast take messages from anybody while there is no secret."),
         SettingRow(
+            "realtime.broadcasts_per_second", \.realtime.broadcastsPerSecond, .integer(0...1_000_000),
+            unit: "messages a second and node",
+            "Messages that /internal/broadcast takes in the long run; 0 is no bound.",
+            cost: "What their delivery costs.",
+            reached: "The request is answered with 429 and Retry-After; nothing of it is published."),
+        SettingRow(
+            "realtime.broadcasts_burst", \.realtime.broadcastsBurst, .integer(1...1_000_000), unit: "messages",
+            "Messages that may come at once where realtime.broadcasts_per_second is set.", cost: "As there.",
+            reached: "As there."),
+        SettingRow(
             "realtime.allowed_origins", \.realtime.allowedOrigins,
             .list("full origins such as https://example.org, or *", where: isOriginOrAny),
             environment: ["ALLOWED_ORIGINS"], flags: ["realtime-origins"],

@@ -196,6 +196,9 @@ public struct RealtimeSettings: Sendable, Equatable {
     public var secret: Secret?
     /// Whether `/internal/broadcast` takes messages when there is no secret.
     public var allowsPublishingWithoutSecret = false
+    /// Messages over HTTP in a second, 0: no bound; and how many may come at once.
+    public var broadcastsPerSecond = 0
+    public var broadcastsBurst = 100
     /// Full origins that may connect; empty stands for the pages of the node itself.
     public var allowedOrigins: [String] = []
     /// Bytes of one message of a client.

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import MANY_OF_EACH, ONE_OF_EACH, leave
 from harness.client import HOST, RawSocket, WebSocket, wait_until
-from harness.node import BASE, Node, Settings, Variant
+from harness.node import BASE, BROADCAST_SECRET, GOOD_ORIGIN, Node, Settings, Variant
 from harness.pusher import PusherClient, api
 
 pytestmark = pytest.mark.variants(ONE_OF_EACH + MANY_OF_EACH)
@@ -165,6 +165,87 @@ def reload(node: Node, times: int) -> None:
     wait_until(lambda: sum(line["event"] == "reloaded" for line in node.log_lines()) >= times, "reloaded")
 
 
+RATE = ("--limits-connections-per-address-per-second", "2", "--limits-connections-per-address-burst", "20")
+
+
+@pytest.mark.settings(BASE.with_flags(*RATE))
+def test_row_1_13_connections_that_come_too_fast(node: Node) -> None:
+    """1.13: one address opens connections, and ends them, faster than it may: those over the rate are reset. Another address is served,
+    and so is this one when it has waited."""
+    wait_until(lambda: is_open(node.raw(source=OTHER)), "a token of the other address")
+    before, begun = node.metrics(), time.monotonic()
+    answered = 0
+    for _ in range(100):
+        mine = flood(node, 1)
+        answered += len(mine)
+        for connection in mine:
+            connection.close()
+    # What came in the time that it took is no fault; how long that was, nobody knows.
+    assert answered <= 20 + 2 * (time.monotonic() - begun) + 1
+    assert answered >= 15 or before.value("clarion_address_rate_refusals_total") > 0
+    with node.echo(source=OTHER) as client:
+        assert client.is_alive()
+    after = node.metrics()
+    refused = after.closes("addressRate") - before.closes("addressRate")
+    assert refused == 100 - answered
+    assert after.value("clarion_address_rate_refusals_total") - before.value("clarion_address_rate_refusals_total") == refused
+    assert after.closes("addressFull") == 0
+    wait_until(lambda: len(flood(node, 1)) == 1, "a token is back")
+
+
+@pytest.mark.settings(BASE.with_flags(*RATE, "--trusted-proxies", "127.0.0.8/30"))
+def test_row_1_13_clients_that_come_too_fast(node: Node) -> None:
+    """1.13: the balancer may open as many as it likes; its clients are refused when they upgrade too often, and told to come back."""
+
+    def upgrade(number: int) -> int:
+        with node.raw(source=FLOOD) as connection:
+            connection.send(b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: 2001:db8:7:%d::1\r\n\r\n" % number)
+            response = connection.read_response()
+            assert response.status == 101 or response.fields["retry-after"] == "1"
+            return response.status
+
+    begun = time.monotonic()
+    network = time.monotonic_ns() % 60_000  # not that of an earlier run on this node
+    answers = [upgrade(network % 9000) for _ in range(80)]
+    most = 20 + 2 * (time.monotonic() - begun) + 1
+    assert answers[:20] == [101] * 20 and answers.count(101) <= most and set(answers) == {101, 429}
+    assert upgrade(9999) == 101
+    assert is_open(node.raw(source=FLOOD))
+
+
+@pytest.mark.settings(BASE.with_environment(CLARION_LIMITS_UNIDENTIFIED_MAX="100", CLARION_LIMITS_HEAD_SECONDS="300"))
+def test_row_1_1_more_silent_ones_than_may_be(node: Node) -> None:
+    """1.1, 1.2: far more connections than may be unidentified say nothing, or half a head, for as long as they like. Each newcomer costs
+    the oldest its place; who speaks is let in at once and stays, and so does a connection that rests between requests."""
+    resting = node.raw()
+    assert is_open(resting)
+    first = node.echo()
+    before = node.metrics()
+    silent: list[RawSocket] = []
+    for number in range(400):
+        silent.append(node.raw())
+        silent[-1].send_if_open(b"GET /echo HTTP/1.1\r\n" if number % 2 else b"")
+        if number % 50 == 49:
+            with node.echo() as client:
+                assert client.is_alive()
+
+    def settled() -> bool:
+        metrics = node.metrics()
+        cut = metrics.closes("unidentified") - before.closes("unidentified")
+        return cut >= 400 - 100 - node.variant.workers and metrics.value("clarion_unidentified") <= 100 + node.variant.workers
+
+    wait_until(settled, "those over the bound are cut")
+    assert first.is_alive() and is_open(resting)
+    ended = select.select([connection.socket for connection in silent], [], [], 0)[0]
+    # One worker: exactly the oldest are gone.
+    if node.variant.workers == 1:
+        assert {connection.socket for connection in silent[:250]} <= set(ended) and silent[-1].socket not in ended
+    for connection in silent:
+        connection.close()
+    wait_until(lambda: node.metrics().value("clarion_unidentified") <= 1, "none is left but who asks")
+
+
 PACED = BASE.with_flags("--limits-accepts-per-second", "40", "--limits-accepts-burst", "10")
 
 
@@ -258,6 +339,29 @@ def test_row_4_10_publishing_over_the_rate(node: Node) -> None:
         assert mine.read_json()["data"] == "x"
     # Questions are not publishing.
     assert api(node, "GET", "/channels").status == 200
+
+
+@pytest.mark.settings(BASE.with_flags("--realtime-secret", BROADCAST_SECRET, "--realtime-mode", "raw", "--realtime-origins", GOOD_ORIGIN)
+                      .with_environment(CLARION_REALTIME_BROADCASTS_PER_SECOND="5", CLARION_REALTIME_BROADCASTS_BURST="20"))
+def test_row_4_10_broadcasts_over_the_rate(node: Node) -> None:
+    """4.10: /internal/broadcast over its rate answers 429 with a time to come back, publishes nothing of that, and every message that
+    was taken arrives. Who has not got the secret takes no token."""
+    client = node.realtime("c")
+    node.heard(client, "c")
+    before = node.metrics().value("clarion_broadcasts_refused_total")
+    for _ in range(50):
+        assert node.broadcast("c", "x", secret="wrong").status == 403
+    answers = [node.broadcast("c", f"{number}") for number in range(80)]
+    passed = [number for number, answer in enumerate(answers) if answer.status == 202]
+    refused = [answer for answer in answers if answer.status != 202]
+    assert passed and refused
+    for answer in refused:
+        assert answer.status == 429 and answer.fields["retry-after"] == "1", answer
+    for number in passed:
+        assert client.read_message() == f"{number}".encode()
+    assert node.metrics().value("clarion_broadcasts_refused_total") - before == len(refused)
+    wait_until(lambda: node.broadcast("c", "last").status == 202, "a token is back")
+    assert client.read_message() == b"last"
 
 
 # What one connection sends

@@ -41,6 +41,33 @@ struct AddressCountsTests {
         #expect(counts.addressCount == 0)
     }
 
+    /// A burst, then one for each time that a token takes; others are not touched.
+    @Test
+    func ratesOfAddresses() throws {
+        let rates = AddressRates(hash: AddressCountsTests.hash)
+        let rule = BucketRule(perSecond: 10, burst: 3)
+        let one = try key("192.0.2.1")
+        let second: UInt64 = 1_000_000_000
+        #expect((0..<5).map { _ in rates.take(one, rule, now: second) } == [true, true, true, false, false])
+        #expect(try rates.take(key("2001:db8::1"), rule, now: second))
+        #expect(!rates.take(one, rule, now: second + second / 11) && rates.take(one, rule, now: second + second / 10))
+        #expect(!rates.take(one, rule, now: second + second / 10) && rates.addressCount == 2)
+    }
+
+    /// However many addresses come, few are remembered; those that have waited long enough are forgotten first.
+    @Test
+    func ratesAreForgotten() {
+        let rates = AddressRates(hash: AddressCountsTests.hash)
+        let rule = BucketRule(perSecond: 1, burst: 1)
+        for round in 0..<3 as Range<UInt64> {
+            for number in 0..<100_000 as Range<UInt32> {
+                let key = AddressKey(PeerAddress(version4: number + 1, port: 0))
+                _ = rates.take(key, rule, now: (round + 1) * 10_000_000_000)
+            }
+            #expect(rates.addressCount <= 64 * AddressRates.addressesPerPartMax)
+        }
+    }
+
     /// Several workers take and give the same addresses: never more than the bound, and all comes back.
     @Test
     func severalThreads() {

@@ -28,6 +28,8 @@ public struct RealtimeConfiguration: Sendable {
     public var broadcastSecret: String?
     /// Publishing by HTTP is open to everybody as long as no secret is set.
     public var allowUnauthenticatedBroadcast = false
+    /// Bounds how much is published over HTTP, on all workers together.
+    public var gate = BroadcastGate()
     /// Seconds from one pong to the next ping.
     public var pingIntervalSeconds = 54
     /// Seconds without a pong after which a connection is dead; other messages do not count. More than the interval.

@@ -100,6 +100,11 @@ public final class RealtimeFront {
         if channel.count > RealtimeConfiguration.channelNameBytesMax {
             return answer(400, "The channel name is too long", peer)
         }
+        if !configuration.gate.lets() {
+            return peer.respond(
+                status: 429, contentType: RealtimeFront.plainText, body: ByteView("Too many messages a second"),
+                fields: "Retry-After: 1\r\n")
+        }
         let text = form.view
         handler.publish(
             text.slice(from: message.lowerBound, count: message.count),
