@@ -316,12 +316,15 @@ static int no_password(char *buffer, int size, int writes, void *argument) {
 }
 
 static void explain(char *error, size_t capacity, const char *path, const char *what) {
-    char reason[160] = "";
+    char reason[200] = "";
     // The oldest is the cause; those behind it only pass it on.
     unsigned long code = ERR_peek_error();
     if (code != 0) {
         const char *text = ERR_reason_error_string(code);
         if (ERR_SYSTEM_ERROR(code)) text = strerror(ERR_GET_REASON(code));
+        if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+            text = "there is no -----BEGIN in it that fits: PEM is wanted (`openssl x509 -inform DER` and "
+                   "`openssl pkey -inform DER` make it of DER)";
         if (text != NULL) snprintf(reason, sizeof reason, ": %s", text);
     }
     ERR_clear_error();

@@ -29,7 +29,8 @@ struct ImportReverbCommand: ParsableCommand {
         guard let output else { return print(result.toml, terminator: "") }
         let descriptor = unsafe open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            printToStandardError(unsafe "Error: \(output): \(String(cString: strerror(errno)))")
+            let remedy = errno == EEXIST ? "; it is not overwritten: name another, or remove it first" : ""
+            printToStandardError(unsafe "Error: \(output): \(String(cString: strerror(errno)))\(remedy)")
             throw ExitCode(EX_CANTCREAT)
         }
         defer { close(descriptor) }

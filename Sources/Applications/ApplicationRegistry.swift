@@ -212,7 +212,8 @@ public final class ApplicationRegistry: Sendable {
             state.configured = configured
             state.messageBytesMax = messageBytesMax
             state.absent = [:]
-            let (changes, reload) = state.roster.configure(apps)
+            var (changes, reload) = state.roster.configure(apps)
+            reload.leavesNone = !reload.removed.isEmpty && state.roster.count == 0
             if !changes.isEmpty { deliver(RegistryUpdate(changes: changes)) }
             return .success(reload)
         } catch {
@@ -226,6 +227,7 @@ public final class ApplicationRegistry: Sendable {
         case .success(let reload):
             if reload.isEmpty { return }
             log.info("applications changed", reload.fields(file: sources.file))
+            if let warning = reload.warning { log.warning(warning) }
         case .failure(let error):
             for problem in error.problems { log.error("applications not changed", ["problem": .text("\(problem)")]) }
         }

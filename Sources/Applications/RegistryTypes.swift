@@ -53,8 +53,15 @@ public struct AppReload: Sendable, Equatable {
     public var added: [String] = []
     public var changed: [String] = []
     public var removed: [String] = []
+    /// There were applications, and now there are none.
+    public var leavesNone = false
 
     public init() {}
+
+    /// What an operator has to hear of it.
+    public var warning: String? {
+        leavesNone ? "no application is left: all connections of applications end, and nobody can connect" : nil
+    }
 
     public var isEmpty: Bool { added.isEmpty && changed.isEmpty && removed.isEmpty }
 }

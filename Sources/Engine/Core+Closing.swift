@@ -63,7 +63,7 @@ extension Core {
     }
 
     /// The log has passed a reader, or it took nothing for too long. What it lacks is dropped; the close frame tells
-    /// why, should it read again before its time is over (`closingSecondsMax`).
+    /// why, should it read again before its time is over (`closingTicksMax`).
     func closeSlowConsumer(_ slot: UInt32) {
         closeWithFarewell(slot, reason: .slowConsumer)
     }
@@ -138,7 +138,7 @@ extension Core {
         unsafe connection.pointee.phaseTick = nowTick
         unsafe connection.pointee.flags.insert(.deaf)
         tellClosed(slot)
-        setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
+        setTimer(slot, at: nowTick + closingTicksMax(slot))
         command(.shutdownSending, slot)
     }
 
@@ -201,23 +201,11 @@ extension Core {
         }
     }
 
-    /// Requests that are being answered are; other connections end.
-    func sayGoodbyeToRequests() {
-        for slot in 0..<UInt32(connections.touched) where connections.isInUse(slot) {
-            guard unsafe connections[slot].pointee.phase == .http else { continue }
-            if unsafe connections[slot].pointee.flags.contains(.awaitingAnswer) {
-                unsafe connections[slot].pointee.flags.insert(.closeAfterAnswer)
-            } else if unsafe connections[slot].pointee.flags.isDisjoint(with: .owed) {
-                terminate(slot, reason: .shutdown)
-            }
-        }
-    }
-
     /// Called in each turn while stopping. True when all is done.
     func advanceStop() -> Bool {
         let elapsed = nowTick &- stopTick
         let isTimeOver = elapsed > seconds(limits.drainSeconds)
-        if !hasLeft && (isTimeOver || connections.count == 0 && held.isEmpty && isAllOrdered) {
+        if !hasLeft && (isTimeOver || isGraceOver && connections.count == 0 && held.isEmpty && isAllOrdered) {
             hasLeft = true
             exchange.leave()
         }

@@ -11,7 +11,7 @@ extension Core {
     ///
     /// - Parameter address: whose it is; `.unknown` where nobody asked.
     func accept(_ handle: Int32, _ traits: ListenerTraits = [], from address: PeerAddress = .unknown) -> UInt32? {
-        guard !isStopping, let slot = connections.take() else {
+        guard !isGraceOver, let slot = connections.take() else {
             counters.acceptsRefused += 1
             counters.closed[Int((isStopping ? CloseReason.shutdown : .nodeFull).rawValue)] += 1
             return nil
@@ -39,6 +39,7 @@ extension Core {
         } else {
             setTimer(slot, at: nowTick + seconds(limits.headSeconds))
         }
+        if saidFarewell { setTimerEarlier(slot, at: graceTick) }
         if knowsPeers { begin(slot, at: address, traits) }
         awaitIdentity(slot)
         return slot

@@ -63,7 +63,7 @@ extension Core {
             return
         case .closing, .lingering:
             let isOwed = unsafe !connection.pointee.flags.isDisjoint(with: .owed)
-            let deadline = unsafe connection.pointee.phaseTick + seconds(closingSecondsMax(isOwed: isOwed))
+            let deadline = unsafe connection.pointee.phaseTick + closingTicksMax(slot)
             // What the kernel holds already is not thrown away: it leaves after us, bounded by TCP_USER_TIMEOUT. Only
             // a frame of which it holds a part is cut.
             if nowTick >= deadline { return terminate(slot, reason: .peerVanished, reset: isOwed && !isStopping) }
@@ -75,15 +75,11 @@ extension Core {
         }
     }
 
-    /// How long a connection may take to close. A reader that still has to take something, a close frame at the least,
-    /// has as long as any slow reader; when the node stops, as long as the node.
-    private func closingSecondsMax(isOwed: Bool) -> Int {
-        if !isOwed { return limits.closeSeconds }
-        return max(limits.closeSeconds, isStopping ? limits.drainSeconds : limits.slowConsumerSeconds)
-    }
-
     private func httpTimerFired(_ slot: UInt32) {
         let connection = unsafe connections[slot]
+        if unsafe isGraceOver && connection.pointee.flags.isDisjoint(with: [.awaitingAnswer, .owed]) {
+            return endGrace(slot)
+        }
         if unsafe connection.pointee.flags.contains(.awaitingRouter) { return lookAgain(slot) }
         if unsafe connection.pointee.flags.contains(.proxied) { return proxyTimerFired(slot) }
         if unsafe connection.pointee.flags.contains(.handshaking) { return guardTimerFired(slot) }

@@ -157,6 +157,8 @@ final class HeldPublishes {
     /// Everything it took in before the order to stop has its place; the others know.
     var isQuiet = false
     var saidFarewell = false
+    /// Until then those who speak HTTP are heard and refused.
+    var graceTick: UInt32 = 0
     /// False from some time after the order to stop: what peers send from then on has come too late.
     var takesInput = true
     /// Input waits until everybody was told that the node stops; then it is dropped, and requests are refused.

@@ -336,11 +336,6 @@ enum TokenOperation {
     }
 
     private mutating func stop() -> Bool {
-        if !hasStoppedAccepting {
-            hasStoppedAccepting = true
-            isAccepting = false
-            backend.stopAccepting()
-        }
         core.counters.blockBytes = UInt64(core.pool.outstandingBytes)
         if unsafe core.mayTakeLeave(hasOpenMail: batch != nil) {
             // Sockets first: what they sent meanwhile is dropped. Requests that wait are refused with a status.
@@ -348,6 +343,13 @@ enum TokenOperation {
             readDeferred()
             core.sayGoodbyeToRequests()
         }
-        return core.advanceStop()
+        let isDone = core.advanceStop()
+        // Until then who comes gets an answer.
+        if (isDone || core.isGraceOver) && !hasStoppedAccepting {
+            hasStoppedAccepting = true
+            isAccepting = false
+            backend.stopAccepting()
+        }
+        return isDone
     }
 }

@@ -13,7 +13,10 @@ public struct ProcessUser: Sendable {
     public init(named name: String) throws(SandboxError) {
         var found = csandbox_user()
         let code = unsafe csandbox_find_user(name, &found)
-        if code == ENOENT { throw SandboxError("there is no user \(name)") }
+        if code == ENOENT {
+            throw SandboxError(
+                "there is no user \(name): make one (`useradd --system \(name)`), or name another with --user")
+        }
         if code != 0 { throw SandboxError("user \(name)", code: code) }
         self.found = found
         self.name = unsafe withUnsafeBytes(of: &found.name) {

@@ -92,12 +92,12 @@ let dashboardScript = """
       draw("connections", t.sockets);
       if (before) { draw("deliveries", rate("deliveries")); draw("publishes", rate("publishes")); draw("processor",
         share); }
-      const most = Math.max(...now.workers.map(w => w.connections), 1);
+      const most = Math.max(...now.workers.map(w => w.sockets), 1);
       table($("workers"), ["", "connections", "delivered/s", "balance"], now.workers.map((w, i) => {
         const old = before && before.now.workers[i];
-        return [String(i), { n: whole(w.connections) }, { n: old ? short(Math.max(0, w.deliveries - old.deliveries)
+        return [String(i), { n: whole(w.sockets) }, { n: old ? short(Math.max(0, w.deliveries - old.deliveries)
           / seconds) : "–" },
-          bar(w.connections / most)]; }), "none");
+          bar(w.sockets / most)]; }), "none");
       table($("apps"), ["application", "connections"], now.apps.map(a => [{ name: a.id }, { n: whole(a.connections)
         }]), "none");
       const reasons = Object.entries(now.closed).sort((a, b) => b[1] - a[1]);

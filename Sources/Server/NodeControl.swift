@@ -115,6 +115,7 @@ public final class NodeControl: Sendable {
             report.applied = changes.applied
             report.needsRestart = changes.needsRestart
             report.warnings = new.warnings
+            if let warning = apps.warning { report.warnings.append(warning) }
             report.appsAdded = apps.added
             report.appsChanged = apps.changed
             report.appsRemoved = apps.removed

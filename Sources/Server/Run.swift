@@ -68,6 +68,7 @@ public func runNode(
         adminListener?.remove()
         return EXIT_FAILURE
     }
+    if !settings.user.isEmpty { warnOfUnreadable(configuration, secureOptions, log) }
     let dashboard = settings.dashboardPassword.map {
         DashboardFront(DashboardFront.Configuration(user: settings.dashboardUser, password: $0.revealed))
     }
@@ -171,6 +172,24 @@ private func waitForTheEnd(_ signals: SignalWaiter, _ control: NodeControl) -> I
         case SIGHUP?: _ = control.reload()
         case let signal?: return signal
         }
+    }
+}
+
+/// Says which files a reload could not read, now that the process is another user.
+private func warnOfUnreadable(_ configuration: Configuration, _ certificates: SecureOptions?, _ log: Logger) {
+    let files = [configuration.file ?? "", configuration.settings.appSources.file] + (certificates?.paths ?? [])
+    for path in files where !path.isEmpty && path != "-" {
+        let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        if descriptor >= 0 {
+            close(descriptor)
+            continue
+        }
+        log.warning(
+            "a reload will not be able to read a file; let the user of --user read it",
+            [
+                "file": .text(path), "user": .text(configuration.settings.user),
+                "error": .text(unsafe String(cString: strerror(errno))),
+            ])
     }
 }
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Reads applications that stand in a file or in a store, and collects what is wrong with them.
 ///
 /// The rows of `SettingTable.app` say what may stand there, as they do for the configuration itself.
@@ -146,7 +148,10 @@ public enum AppsFile {
         do {
             file = try SettingsFile(path: path)
         } catch {
-            throw SettingsError(problems: [error])
+            var status = stat()
+            let isMissing = unsafe stat(path, &status) != 0 && errno == ENOENT
+            let remedy = "; apps_file names it: make one (apps = [] as long as there are none), or leave apps_file out"
+            throw SettingsError(problems: [isMissing ? SettingsProblem(error.description + remedy) : error])
         }
         var reader = AppReader(place: path)
         let apps = reader.read(file.apps, messageBytesMax: messageBytesMax)

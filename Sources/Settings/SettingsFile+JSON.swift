@@ -7,7 +7,7 @@ extension SettingsFile {
     mutating func readJSON(_ text: String) throws(SettingsProblem) {
         let document = JSONDocument(text)
         guard let root = document.root else {
-            throw SettingsProblem("\(path):\(document.faultLine): not JSON")
+            throw SettingsProblem("\(path):\(document.faultLine): not JSON from column \(document.faultColumn) on")
         }
         switch root {
         case .list(let list, _):
@@ -99,6 +99,8 @@ struct JSONDocument {
     private(set) var root: Node?
     /// The line on which it stops being JSON.
     private(set) var faultLine = 1
+    /// In bytes, from 1.
+    private(set) var faultColumn = 1
 
     init(_ text: String) {
         let bytes = Array(text.utf8)
@@ -106,7 +108,9 @@ struct JSONDocument {
             guard let base = buffer.baseAddress else { return }
             let view = unsafe ByteView(base: base, count: buffer.count)
             guard let value = JSON.parse(view) else {
-                faultLine = 1 + bytes.prefix(JSON.faultOffset(view) ?? 0).count { $0 == 0x0A }
+                let good = bytes.prefix(JSON.faultOffset(view) ?? 0)
+                faultLine = 1 + good.count { $0 == 0x0A }
+                faultColumn = good.count - (good.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0) + 1
                 return
             }
             var lines = LineCounter(bytes: bytes)

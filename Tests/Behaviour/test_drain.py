@@ -137,6 +137,50 @@ def test_6_1_idle_node(start, variant: Variant) -> None:
     assert node.process.wait(30) == 0
 
 
+def test_6_1_publishers_at_the_end(start, variant: Variant) -> None:
+    """Who publishes while the node ends, at once after a second SIGTERM, gets an answer or the end of the connection, never a reset: an
+    answer to what was read, 503 to what comes now and to half a request."""
+    node = start(SLOW, variant)
+    client = PusherClient(node)
+    request = b"POST /apps/app-id/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+    early, idle = [node.raw() for _ in range(20)], [node.raw() for _ in range(20)]
+    for connection in early + idle:
+        connection.send(b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.read_response().status == 200
+    node.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: node.request("GET", "/up").status == 503, "it drains")
+    half = node.raw()
+    half.send(request[:-1])
+    failures: list[str] = []
+    seen: list[int | None] = []
+    told = threading.Event()
+
+    def publish(connection, delay: float) -> None:
+        told.wait(30)
+        time.sleep(delay)
+        try:
+            if connection.send_if_open(request):
+                rest = connection.read_rest(timeout=30)
+                seen.append(int(rest.split()[1]) if rest else None)
+        except OSError as error:
+            failures.append(f"after {delay}: {error!r}")
+
+    threads = [threading.Thread(target=publish, args=(connection, number * 0.02)) for number, connection in enumerate(early)]
+    for thread in threads:
+        thread.start()
+    node.process.send_signal(signal.SIGTERM)
+    told.set()
+    client.read_error(4200)
+    client.expect_close(4200)
+    for thread in threads:
+        thread.join(40)
+    assert half.read_rest(timeout=30).startswith(b"HTTP/1.1 503 ")
+    for connection in idle:
+        assert connection.read_rest(timeout=30) == b""
+    assert not failures and set(seen) <= {503, None} and 503 in seen, (failures, seen)
+    assert node.process.wait(30) == 0
+
+
 @pytest.mark.variants(MANY_OF_EACH)
 def test_6_8_health_checks_under_load(node, variant: Variant) -> None:
     """Thousands of health checks beside traffic: all are answered, and so is the traffic; they take nothing that delivery needs."""

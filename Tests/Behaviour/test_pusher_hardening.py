@@ -203,6 +203,17 @@ def test_3_11_a_refused_request_does_not_use_up_its_key(node: Node) -> None:
     expect_events(client, 1)
 
 
+def test_3_11_a_key_with_another_body(node: Node) -> None:
+    """3.11: 422 with a sentence, and nothing is published; the first request is answered as before."""
+    client = PusherClient(node)
+    client.subscribe("once")
+    assert keyed(node, "mine", data="one").status == 200
+    answer = keyed(node, "mine", data="two")
+    assert answer.status == 422 and b"another body" in answer.body, answer
+    assert keyed(node, "mine", data="one").status == 200
+    expect_events(client, 1)
+
+
 def test_3_11_a_key_is_of_the_whole_request(node: Node) -> None:
     """A key in an item of a batch is refused, rather than overlooked; beside `batch` it holds for all of it."""
     client = PusherClient(node)

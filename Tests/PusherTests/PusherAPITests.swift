@@ -328,6 +328,11 @@ import Testing
         #expect(refused.responses[0].status == 429 && refused.published.isEmpty)
         #expect(refused.responses[0].fields == "Retry-After: 1\r\n")
         #expect(refused.responses[0].body.contains("1 messages a second. Nothing was published"))
+        // What is wrong is said first, and counts for nothing.
+        let many = #"{"name":"e","data":"x","channels":[\#((0...100).map { "\"c\($0)\"" }.joined(separator: ","))]}"#
+        for (body, status) in [("{", 400), (many, 422), (#"{"name":"e"}"#, 422)] {
+            #expect(try call("POST", "/apps/app-id/events", body: body, node).responses[0].status == status)
+        }
         #expect(node.publishing.overRateCount == 1 && node.publishing.behindCount == 0)
         // Neither do questions count, nor does another application.
         #expect(try call("GET", "/apps/app-id/channels", node).responses[0].status == 200)

@@ -10,6 +10,8 @@ struct IdempotencyTable {
         case new
         case underWay
         case answered(Answer)
+        /// The key belongs to a request with another body.
+        case ofOther
     }
 
     struct Answer: Sendable, Equatable {
@@ -26,6 +28,8 @@ struct IdempotencyTable {
 
     private struct Entry {
         var tick: UInt32
+        /// Of the request's body.
+        var hash: UInt64
         var answer: Answer?
     }
 
@@ -38,6 +42,8 @@ struct IdempotencyTable {
     }
 
     private var applications: [UInt16: Application] = [:]
+    private let secret = SipHash(
+        key0: UInt64.random(in: 0...UInt64.max), key1: UInt64.random(in: 0...UInt64.max))
     private let ticksPerSecond: UInt32
 
     init(ticksPerSecond: UInt32) { self.ticksPerSecond = ticksPerSecond }
@@ -45,11 +51,18 @@ struct IdempotencyTable {
     /// Keys that are remembered, of all applications.
     var count: Int { applications.values.reduce(0) { $0 + $1.entries.count } }
 
+    /// What tells requests apart: the body, and to which of the two addresses it goes.
+    func hash(_ body: [UInt8], isBatch: Bool) -> UInt64 { body.withView { secret.hash($0, seed: isBatch ? 1 : 0) } }
+
     /// Looks up a key, and notes that its request is under way when it is new.
-    mutating func begin(_ key: [UInt8], space: UInt16, nowTick: UInt32) -> Finding {
+    /// `hash` is that of what it asks for.
+    mutating func begin(_ key: [UInt8], hash: UInt64, space: UInt16, nowTick: UInt32) -> Finding {
         forgetOld(space, nowTick: nowTick)
-        if let entry = applications[space]?.entries[key] { return entry.answer.map { .answered($0) } ?? .underWay }
-        applications[space, default: Application()].entries[key] = Entry(tick: nowTick, answer: nil)
+        if let entry = applications[space]?.entries[key] {
+            if entry.hash != hash { return .ofOther }
+            return entry.answer.map { .answered($0) } ?? .underWay
+        }
+        applications[space, default: Application()].entries[key] = Entry(tick: nowTick, hash: hash, answer: nil)
         applications[space]?.order.append((key, nowTick))
         applications[space]?.byteCount += key.count
         makeRoom(space)

@@ -12,7 +12,8 @@ extension Session {
         core.call(worker: home) { home in
             guard let keeper = home.keeper as? PusherKeeper else { return }
             let homeIndex = home.workerIndex
-            let finding = keeper.keys.begin(key, space: space, nowTick: home.nowTick)
+            let finding = keeper.keys.begin(
+                key, hash: keeper.keys.hash(body, isBatch: isBatch), space: space, nowTick: home.nowTick)
             home.call(worker: ticket.worker) { asker in
                 guard let session = asker.session(for: ticket) else {
                     // It is gone, and nothing was published: who asks again publishes.
@@ -23,6 +24,7 @@ extension Session {
                 case .new:
                     let caller = KeyedCaller(session: session, key: key, home: homeIndex, space: space)
                     body.withView { own.value.publish($0, isBatch: isBatch, space: space, caller) }
+                case .ofOther: PusherAPI.refuseOtherRequest(session)
                 case .underWay: PusherAPI.refuseRepetition(session)
                 case .answered(let answer):
                     answer.body.withView {

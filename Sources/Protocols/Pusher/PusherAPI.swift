@@ -5,7 +5,8 @@ import Glibc
 
 /// The HTTP API: publishing events, and questions about channels.
 ///
-/// Order of the checks, as in Reverb: method (405), size (413), application (404), signature (401), then the rest.
+/// Order of the checks, as in Reverb: method (405), size (413), application (404), signature (401), then the rest: what
+/// is wrong with the request (400, 413, 422), and last whether its application may publish now (429).
 final class PusherAPI {
     private let node: PusherNode
     /// The message being published.
@@ -146,21 +147,25 @@ final class PusherAPI {
                 body: ByteView("The node is behind. Nothing was published; please try again."),
                 fields: "Retry-After: 1\r\n")
         }
-        if isOverRate(space, caller) { return }
         let body = request.body
         guard unsafe UTF8Stream.isValid(body.base, count: body.count), let root = JSON.parse(body) else {
             return refuse(400, "Bad request: the body is not valid JSON.", caller)
         }
-        guard let key = idempotencyKey(request, root) else {
-            return publish(root, body, isBatch: isBatch, space, caller)
-        }
-        if key.isEmpty || key.count > IdempotencyTable.keyBytesMax {
+        let key = idempotencyKey(request, root)
+        if let key, key.isEmpty || key.count > IdempotencyTable.keyBytesMax {
             let text = "The idempotency key has \(key.count) bytes, it may have 1 to \(IdempotencyTable.keyBytesMax)."
             return explain(400, text, caller)
         }
         var reader = EventReader(bodyBytes: body.count, dataBytesMax: node.configuration.eventDataBytesMax)
-        if read(root, isBatch: isBatch, &reader, caller) == nil { return }
-        caller.publishOnce(key, body.array, isBatch: isBatch, space: space, self)
+        guard let events = read(root, isBatch: isBatch, &reader, caller) else { return }
+        // What is wrong with a request is said first: waiting would not mend it. Only who may sign gets here.
+        if isOverRate(space, caller) { return }
+        if let key {
+            caller.publishOnce(key, body.array, isBatch: isBatch, space: space, self)
+        } else {
+            publish(events, isBatch: isBatch, space, caller)
+        }
+        withExtendedLifetime(reader) {}  // names of channels lie in it
     }
 
     private func publishRule(_ space: UInt16) -> BucketRule {
@@ -201,16 +206,25 @@ final class PusherAPI {
             fields: "Retry-After: 1\r\n")
     }
 
-    /// Publishes the events of a body that was checked before.
-    func publish(_ body: ByteView, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
-        if let root = JSON.parse(body) { publish(root, body, isBatch: isBatch, space, caller) }
+    /// What a request gets whose key belongs to another one (draft-ietf-httpapi-idempotency-key-header, section 2.7).
+    static func refuseOtherRequest(_ caller: some PusherCaller) {
+        caller.respond(
+            status: 422, contentType: plainText,
+            body: ByteView(
+                "The idempotency key was used with another body. Nothing was published; a new request has a new key."),
+            fields: "")
     }
 
-    private func publish(
-        _ root: JSONValue, _ body: ByteView, isBatch: Bool, _ space: UInt16, _ caller: some PusherCaller
-    ) {
+    /// Publishes the events of a body that was checked before.
+    func publish(_ body: ByteView, isBatch: Bool, space: UInt16, _ caller: some PusherCaller) {
+        guard let root = JSON.parse(body) else { return }
         var reader = EventReader(bodyBytes: body.count, dataBytesMax: node.configuration.eventDataBytesMax)
         guard let events = read(root, isBatch: isBatch, &reader, caller) else { return }
+        publish(events, isBatch: isBatch, space, caller)
+        withExtendedLifetime(reader) {}  // names of channels lie in it
+    }
+
+    private func publish(_ events: [EventRequest], isBatch: Bool, _ space: UInt16, _ caller: some PusherCaller) {
         let rule = publishRule(space)
         if rule.isOn {
             let count = events.reduce(0) { $0 + $1.channels.count }
@@ -218,7 +232,6 @@ final class PusherAPI {
         }
         for event in events { publish(event, space: space, caller) }
         if isBatch { confirmBatch(events, space: space, caller) } else { confirm(events[0], space: space, caller) }
-        withExtendedLifetime(reader) {}  // names of channels lie in it
     }
 
     /// The events of a body, which lie in it and in `reader`; nil, and an answer, when something is wrong with them.
