@@ -63,4 +63,6 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case secureFault
     /// The address has as many connections as it may have.
     case addressFull
+    /// TLS: the kernel makes its records, and would need a new key for more, which it cannot take.
+    case keysSpent
 }

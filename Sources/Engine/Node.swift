@@ -16,6 +16,8 @@ public struct NodeConfiguration: Sendable {
     public var listeners: [[WorkerListener]] = []
     /// What TLS sessions begin with, where a listener wants them.
     public var secureContext: SecureContext?
+    /// The kernel makes the records of TLS, where it takes the keys.
+    public var sealsByKernel = false
     /// Is told, on a worker's thread, whom `EngineLimits.connectionsPerAddress` has turned away.
     public var onAddressFull: (@Sendable (_ address: PeerAddress, _ max: Int) -> Void)?
     /// Processors to pin workers to, in turn; empty: none is pinned.
@@ -203,6 +205,7 @@ public final class Node: Sendable {
             workerIndex: index, exchange: exchange, limits: configuration.limits, httpLimits: configuration.httpLimits)
         let protocols = configuration.makeProtocols(index)
         core.secureContext = configuration.secureContext
+        core.sealsByKernel = configuration.sealsByKernel
         core.onAddressFull = configuration.onAddressFull
         core.handlers = protocols.handlers
         core.router = protocols.router
@@ -212,6 +215,7 @@ public final class Node: Sendable {
         // A few more places than connections: one too many is accepted, counted and closed.
         var options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         options.restrictsOperations = configuration.restrictsOperations
+        options.sealsByKernel = configuration.sealsByKernel
         let backend = try B(options: options)
         var loop = WorkerLoop(
             backend: backend, core: core, listeners: configuration.listeners[index], sendBatchMax: options.sendBatchMax)
