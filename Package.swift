@@ -155,7 +155,7 @@ let package = Package(
         tests("Settings", ["ClarionSettings", "ClarionLog"]),
         tests("Bytes", ["ClarionBytes"]),
         tests("Wire", ["ClarionWire", "ClarionBytes"]),
-        tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend", "CUring"], exitTests),
+        tests("Loop", ["ClarionLoop", "ClarionBytes", "ScriptedBackend", "CUring", "CPosix"], exitTests),
         tests("Transport", ["ClarionTransport", "ClarionLoop", "CTLS"]),
         tests(
             "Engine",

@@ -64,6 +64,8 @@ struct ctls_records {
     uint8_t is_12;
     // EXPLICIT_BYTES where records carry a part of their nonce, otherwise 0.
     uint8_t explicit_count;
+    // The kernel makes the records that leave (kernel.c).
+    uint8_t is_kernels;
 };
 
 enum { CIPHERS = 3 };
@@ -405,6 +407,11 @@ size_t ctls_records_seal(ctls_bench *bench, ctls_records *records, const void *b
 
 static size_t alert(ctls_bench *bench, ctls_records *records, uint8_t what, uint8_t *out) {
     const uint8_t message[2] = {what == ALERT_CLOSE || what == ALERT_NO_RENEGOTIATION ? 1 : 2, what};
+    // The content alone: the kernel is told its type.
+    if (records->is_kernels) {
+        memcpy(out, message, sizeof message);
+        return sizeof message;
+    }
     return seal_one(bench, records, TYPE_ALERT, message, sizeof message, out);
 }
 
@@ -459,6 +466,11 @@ static int take_handshake(ctls_bench *bench, ctls_records *records, const uint8_
     if (!next_key(records, &records->read)) return CTLS_FAILED;
     if (bytes[4] == 0) return CTLS_LATE;
     if (wire->out_capacity - wire->out_count < CTLS_LATE_BYTES_MAX) return CTLS_FAILED;
+    if (records->is_kernels) {
+        // The kernel keeps its key, and no data may leave by it any more (section 4.6.3).
+        wire->out_count += alert(bench, records, ALERT_CLOSE, wire->out + wire->out_count);
+        return CTLS_WORN;
+    }
     size_t answer = update_key(bench, records, wire->out + wire->out_count);
     wire->out_count += answer;
     return answer > 0 ? CTLS_LATE : CTLS_FAILED;
@@ -506,4 +518,22 @@ int ctls_records_open(ctls_bench *bench, ctls_records *records, uint8_t *record,
     case TYPE_ALERT: return take_alert(records, body, plain);
     default: return fail(bench, records, ALERT_UNEXPECTED, wire);
     }
+}
+
+// MARK: The kernel's part
+
+int ctls_writing_of(const ctls_records *records, ctls_writing *writing) {
+    if (records->is_kernels || records->is_12) return 0;
+    *writing = (ctls_writing){
+        .key = records->write.key,
+        .iv = records->write.iv,
+        .sequence = records->write.sequence,
+        .cipher = records->cipher,
+    };
+    return 1;
+}
+
+void ctls_kernel_writes(ctls_records *records) {
+    records->is_kernels = 1;
+    OPENSSL_cleanse(&records->write, sizeof records->write);
 }

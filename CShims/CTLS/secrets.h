@@ -1,5 +1,6 @@
 // What a session's handshake leaves for the records of the connection. Within this folder only.
 #pragma once
+#include "CTLS.h"
 #include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,3 +27,14 @@ ctls_secrets *ctls_secrets_of(const SSL *session);
 // Counts what the server writes of TLS 1.2 with the keys of the connection, all that comes behind its change of keys,
 // in what one step of the handshake has written.
 void ctls_note_changed(ctls_secrets *secrets, const uint8_t *bytes, size_t count);
+
+// What the next record that leaves is made with: TLS 1.3; `cipher` is AES-128-GCM, AES-256-GCM or ChaCha20-Poly1305.
+typedef struct ctls_writing {
+    const uint8_t *key;
+    const uint8_t *iv;
+    uint64_t sequence;
+    int cipher;
+} ctls_writing;
+
+// 0 when the kernel makes the records, or they are none of TLS 1.3.
+int ctls_writing_of(const ctls_records *records, ctls_writing *writing);

@@ -67,4 +67,6 @@ public enum CloseReason: UInt8, CaseIterable, Sendable {
     case addressRate
     /// It had not said what it wants when there were too many such connections, and was the oldest.
     case unidentified
+    /// TLS: the kernel makes its records, and would need a new key for more, which it cannot take.
+    case keysSpent
 }

@@ -66,6 +66,9 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     static let secured = ConnectionFlags(rawValue: 1 << 24)
     /// TLS is not established yet.
     static let handshaking = ConnectionFlags(rawValue: 1 << 25)
+    /// Without `secured`: TLS is established, and the kernel makes the records of what is sent
+    /// (`WorkerLoop+KernelRecords.swift`). In no phase before `open`.
+    static let kernelSealed = handshaking
     /// Encrypted bytes wait (`SecureLink.sealed`).
     static let hasSealed = ConnectionFlags(rawValue: 1 << 26)
 
@@ -85,13 +88,18 @@ struct ConnectionFlags: OptionSet, BitwiseCopyable {
     static let leaving = ConnectionFlags(rawValue: 1 << 31)
 
     /// With any of these (`metered` is one) what comes is not looked at as it is.
-    static let guarded: ConnectionFlags = [.deaf, .secured, .proxied]
+    static let guarded: ConnectionFlags = [.deaf, .secured, .kernelSealed, .proxied]
     /// Something still has to leave.
     static let owed: ConnectionFlags = [.hasOutbox, .hasSealed]
     /// With any of these a delivery is not the plain "send the rest of one log".
     static let notPlain: ConnectionFlags = [
         .blocked, .closing, .hasExclusion, .hasOutbox, .several, .queued, .secured, .dedicated,
     ]
+
+    /// Whether its bytes are TLS on the socket, whoever makes the records.
+    var speaksTLS: Bool { !isDisjoint(with: [.secured, .kernelSealed]) }
+    /// Whether the kernel makes the records of what is sent.
+    var isKernelSealed: Bool { intersection([.secured, .kernelSealed]) == .kernelSealed }
 }
 
 /// A connection of one worker, in its slab. Plain data; the first line of cache is what a delivery touches.

@@ -171,7 +171,7 @@ extension Core {
             claim(flags.contains(.several) == (connection.subscriptionCount > 1))
             claim(connection.outboxStart <= connection.outboxEnd)
             claim(flags.contains(.hasOutbox) == (connection.outboxStart < connection.outboxEnd))
-            if flags.contains(.secured) { blockBytes += checkSecure(slot, flags) }
+            if flags.speaksTLS { blockBytes += checkSecure(slot, flags) }
             if !flags.isDisjoint(with: .owed) && connection.phase != .joining {
                 claim(!flags.isDisjoint(with: [.queued, .blocked, .outboxHeld]), "an outbox that nobody looks at")
             }

@@ -22,6 +22,8 @@ struct SecureLink: BitwiseCopyable {
     var end: UInt32 = 0
     /// The peer was told that our side ends.
     var saidFarewell = false
+    /// What the kernel's records are.
+    var kernel = KernelLink()
 }
 
 /// A connection whose hello waits for its answer.
@@ -49,7 +51,7 @@ extension Core {
     private func receiveUncounted(
         _ slot: UInt32, _ flags: ConnectionFlags, _ bytes: UnsafeMutablePointer<UInt8>, count: Int
     ) {
-        if !flags.contains(.secured) { return unsafe receivePlain(slot, bytes, count: count) }
+        if !flags.speaksTLS { return unsafe receivePlain(slot, bytes, count: count) }
         if let records = unsafe secureLinks[slot].pointee.records {
             return unsafe receiveRecords(slot, records, bytes, count: count)
         }
@@ -168,7 +170,7 @@ extension Core {
         switch outcome {
         case .needMore: return
         case .done: secured(slot, session)
-        case .ended, .failed, .full, .late:
+        case .ended, .failed, .full, .late, .worn:
             counters.handshakesFailed += 1
             abandonSecure(slot)
         }
@@ -193,11 +195,13 @@ extension Core {
     }
 
     /// Ends a connection whose session cannot go on: what the session has to say still leaves, nothing else.
-    private func abandonSecure(_ slot: UInt32) {
+    private func abandonSecure(_ slot: UInt32, reason given: CloseReason = .secureFault) {
         let connection = unsafe connections[slot]
-        let reason = unsafe connection.pointee.flags.contains(.handshaking) ? CloseReason.handshakeFailed : .secureFault
+        let flags = unsafe connection.pointee.flags
+        let reason = flags.isSuperset(of: [.secured, .handshaking]) ? CloseReason.handshakeFailed : given
         unsafe consumeOutbox(slot, Int(connection.pointee.outboxEnd - connection.pointee.outboxStart))
-        unsafe secureLinks[slot].pointee.saidFarewell = true
+        // What the kernel is to say leaves with the end.
+        if !flags.isKernelSealed { unsafe secureLinks[slot].pointee.saidFarewell = true }
         unsafe connection.pointee.flags.insert([.deaf, .closeFrameSent, .closeFrameReceived])
         if unsafe connection.pointee.flags.contains(.closing) {
             markDirty(slot)
@@ -275,6 +279,11 @@ extension Core {
         case .stopped(.ended):
             receiveEnded(slot, result: 0)
             return false
+        case .stopped(.worn):
+            counters.keyUpdates += 1
+            takeSecureOutput(slot)
+            abandonSecure(slot, reason: .keysSpent)
+            return false
         case .stopped:
             takeSecureOutput(slot)
             counters.secureFaults += 1
@@ -319,7 +328,7 @@ extension Core {
                 chargeSecureWork(slot, events: sessionEvents)
                 if unsafe connection.pointee.phase != .joining { receiveEnded(slot, result: 0) }
                 return
-            case .stopped(.failed), .stopped(.done), .stopped(.late):
+            case .stopped(.failed), .stopped(.done), .stopped(.late), .stopped(.worn):
                 takeSecureOutput(slot)
                 counters.secureFaults += 1
                 return abandonSecure(slot)
@@ -347,6 +356,10 @@ extension Core {
     private func takeSecureOutput(_ slot: UInt32) {
         let count = securePort.outputCount
         if count == 0 { return }
+        if unsafe connections[slot].pointee.flags.isKernelSealed {
+            unsafe keepAlert(slot, ByteView(base: securePort.outputBytes, count: count))
+            return securePort.clearOutput()
+        }
         unsafe enqueueSealed(slot, ByteView(base: securePort.outputBytes, count: count))
         securePort.clearOutput()
     }
@@ -420,7 +433,9 @@ extension Core {
 
     /// Gives back what a connection has of TLS.
     func endSecure(_ slot: UInt32) {
-        guard unsafe connections[slot].pointee.flags.contains(.secured) else { return }
+        let flags = unsafe connections[slot].pointee.flags
+        guard flags.speaksTLS else { return }
+        if flags.isKernelSealed { counters.kernelConnections -= 1 }
         giveSealed(slot)
         let link = unsafe secureLinks[slot]
         unsafe pool.give(&link.pointee.partial)

@@ -133,6 +133,8 @@ final class HeldPublishes {
     var securePort = SecurePort()
     let secureLinks: SideTable<SecureLink>
     public var secureContext: SecureContext?
+    /// Connections that speak WebSocket over TLS 1.3 are given to kernel TLS.
+    var sealsByKernel = false
     var handshakes = PlainVector<WaitingHello>()
     /// Sixteenths of handshakes that may begin now, and when they were last counted.
     var handshakeTokens: Int

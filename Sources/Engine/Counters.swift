@@ -86,6 +86,9 @@ public struct CoreCounters: Sendable {
     /// TLS: open connections that sent what is no TLS, and key updates and the like.
     public var secureFaults: UInt64 = 0
     public var keyUpdates: UInt64 = 0
+    /// TLS: open connections whose records the kernel makes, and those that it was asked for in vain.
+    public var kernelConnections: UInt64 = 0
+    public var kernelRefusals: UInt64 = 0
     /// Open connections that agreed on permessage-deflate, those of them with a context of their own, and the memory
     /// that is set aside for contexts.
     public var deflateConnections: UInt64 = 0

@@ -16,6 +16,8 @@ public struct NodeConfiguration: Sendable {
     public var listeners: [[WorkerListener]] = []
     /// What TLS sessions begin with, where a listener wants them.
     public var secureContext: SecureContext?
+    /// The kernel makes the records of TLS, where it takes the keys.
+    public var sealsByKernel = false
     /// Is told, on a worker's thread, whom `EngineLimits.connectionsPerAddress` (`addressFull`) and `newPerAddress`
     /// (`addressRate`) have turned away.
     public var onAddressRefused: (@Sendable (_ address: PeerAddress, _ reason: CloseReason) -> Void)?
@@ -205,6 +207,7 @@ public final class Node: Sendable {
         let protocols = configuration.makeProtocols(index)
         core.secureContext = configuration.secureContext
         core.onAddressRefused = configuration.onAddressRefused
+        core.sealsByKernel = configuration.sealsByKernel
         core.handlers = protocols.handlers
         core.router = protocols.router
         core.observer = protocols.observer
@@ -213,6 +216,7 @@ public final class Node: Sendable {
         // A few more places than connections: one too many is accepted, counted and closed.
         var options = BackendOptions(connectionsMax: configuration.limits.connectionsMax + Node.refusalsAtOnce)
         options.restrictsOperations = configuration.restrictsOperations
+        options.sealsByKernel = configuration.sealsByKernel
         let backend = try B(options: options)
         var loop = WorkerLoop(
             backend: backend, core: core, listeners: configuration.listeners[index], sendBatchMax: options.sendBatchMax)

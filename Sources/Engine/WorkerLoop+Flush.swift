@@ -59,6 +59,8 @@ struct SendSegment: BitwiseCopyable {
     /// for.
     var drained = PlainVector<UInt32>(capacity: 256)
     var failed = PlainVector<UInt32>(capacity: 64)
+    /// Connections whose key the kernel has used enough.
+    var spent = PlainVector<UInt32>(capacity: 4)
     /// Whose turn it is among the sweeping channels.
     var sweepTurn = 0
 
@@ -192,6 +194,7 @@ extension WorkerLoop where B: ~Copyable {
                     kind: .log, connection: subscriber.pointee.connection, count: UInt32(runCount), channel: slot,
                     position: place, start: cursor, messages: runMessages))
             flush.recordCount = index + 1
+            if flags.contains(.kernelSealed) { unsafe spendKey(subscriber.pointee.connection, runCount) }
             unsafe subscriber.pointee.cursor = head
             delivered += UInt64(runMessages)
         }
@@ -228,6 +231,7 @@ extension WorkerLoop where B: ~Copyable {
             return
         }
         if unsafe connection.pointee.flags.contains(.hasSealed), flushSealed(slot) { return }
+        if unsafe core.sealsByKernel && connection.pointee.flags.contains(.secured) { giveToKernel(slot) }
         if unsafe connection.pointee.flags.contains(.dedicated) && connection.pointee.phase == .open {
             return flushInContext(slot)
         }
@@ -265,6 +269,7 @@ extension WorkerLoop where B: ~Copyable {
             if record.kind == .staged { applySegments(record, taken: taken) }
             return taken
         }
+        if unsafe connection.pointee.flags.contains(.kernelSealed) { spendKey(slot, count) }
         let index = unsafe backend.send(connection.pointee.handle, bytes: bytes, count: count)
         unsafe (flush.records + index).initialize(to: record)
         flush.recordCount = index + 1
@@ -494,6 +499,7 @@ extension WorkerLoop where B: ~Copyable {
 
     private mutating func block(_ slot: UInt32) {
         core.noteBlocked(slot)
+        core.noteFull(slot)
         unsafe backend.awaitWritable(core.connections[slot].pointee.handle)
     }
 
@@ -511,6 +517,7 @@ extension WorkerLoop where B: ~Copyable {
             index += 1
         }
         flush.drained.removeAll()
+        if !flush.spent.isEmpty { closeSpent() }
         core.settleLogs()
     }
 }

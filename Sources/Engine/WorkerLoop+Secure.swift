@@ -80,6 +80,10 @@ extension WorkerLoop where B: ~Copyable {
             let command = core.commands[index]
             guard command.kind == .close || command.kind == .shutdownSending else { continue }
             let connection = unsafe core.connections[command.slot]
+            if unsafe connection.pointee.flags.isKernelSealed {
+                sayKernelFarewell(command.slot)
+                continue
+            }
             guard unsafe connection.pointee.flags.intersection([.secured, .handshaking, .hasSealed]) == .secured,
                 unsafe !connection.pointee.flags.contains(.blocked), queued < flush.sendBatchMax,
                 used + SecurePort.farewellCountMax <= FlushState.sealingBytes

@@ -312,7 +312,8 @@ enum TokenOperation {
             case .pauseReceiving: backend.pauseReceiving(handle)
             case .resumeReceiving: backend.resumeReceiving(handle)
             case .awaitWritable: backend.awaitWritable(handle)
-            case .shutdownSending: backend.shutdownSending(handle)
+            case .shutdownSending:
+                if core.mayShutDown(command.slot) { backend.shutdownSending(handle) }
             case .close: backend.close(handle, token: token(of: command.slot), reset: false)
             case .reset: backend.close(handle, token: token(of: command.slot), reset: true)
             }

@@ -2,6 +2,7 @@
 // answers from a seed in the tests. This file is the contract between them and the worker; it does no I/O.
 
 public import ClarionBytes
+import Glibc
 
 /// A connection's name inside a backend: an index of the ring's own file table (Uring) or a descriptor (Epoll).
 /// Valid from its `.accepted` completion until its `.closed` completion.
@@ -59,6 +60,8 @@ public struct BackendOptions: Sendable {
     /// The kernel is told what a worker's ring is for, and refuses everything else (a filter of system calls does not
     /// see what a ring does). Epoll has nothing to tell.
     public var restrictsOperations = false
+    /// Connections may be given to kernel TLS (`sealByKernel`).
+    public var sealsByKernel = false
 
     public init(connectionsMax: Int) { self.connectionsMax = connectionsMax }
 }
@@ -148,6 +151,14 @@ public protocol Backend: ~Copyable {
     mutating func submitSends()
     func sendResult(_ index: Int) -> Int32
 
+    /// From now on the kernel makes the records of TLS of what is sent to this handle, by `keys` (a `crypto_info` of
+    /// linux/tls.h of `count` bytes). 0, or -errno: then what is sent leaves as it is, as before. May carry out sends
+    /// that are queued; none may be for this handle. For backends made with `sealsByKernel`.
+    mutating func sealByKernel(_ handle: Handle, keys: UnsafeRawPointer, count: Int) -> Int32
+    /// Sends one record of `type` (RFC 8446 section 5.1) that holds `count` bytes, at once, on a handle for which the
+    /// kernel makes records. Bytes taken, or -errno. May carry out sends that are queued.
+    mutating func sendRecord(_ handle: Handle, type: UInt8, bytes: UnsafePointer<UInt8>, count: Int) -> Int32
+
     /// `.writable` comes once with the handle's token when the socket takes bytes again.
     mutating func awaitWritable(_ handle: Handle)
 
@@ -168,4 +179,10 @@ extension Backend where Self: ~Copyable {
     /// For backends that accept only when they are asked to.
     public mutating func endAccepting() { stopAccepting() }
     public var hasEndedAccepting: Bool { true }
+
+    /// For backends without kernel TLS.
+    public mutating func sealByKernel(_ handle: Handle, keys: UnsafeRawPointer, count: Int) -> Int32 { -EOPNOTSUPP }
+    public mutating func sendRecord(_ handle: Handle, type: UInt8, bytes: UnsafePointer<UInt8>, count: Int) -> Int32 {
+        -EOPNOTSUPP
+    }
 }

@@ -35,6 +35,8 @@ struct HandleEntry: BitwiseCopyable {
         /// Uring: a shutdown is in flight. The kernel carries it out on a thread of its own and looks the handle up
         /// there, so the handle may not become another connection's before it is done.
         static let shuttingDown = Flags(rawValue: 256)
+        /// The kernel makes records of TLS of what is sent.
+        static let sealedByKernel = Flags(rawValue: 512)
     }
 
     /// Whether the worker wants bytes and nothing else holds them up.

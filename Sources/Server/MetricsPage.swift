@@ -359,6 +359,14 @@ final class MetricsPage: Sendable {
         (
             "tls_faults_total", "counter", "Open TLS connections that sent what is no TLS.", { $0.core.secureFaults }
         ),
+        (
+            "tls_kernel_connections", "gauge", "TLS connections for which the kernel makes the records that are sent.",
+            { $0.core.kernelConnections }
+        ),
+        (
+            "tls_kernel_refused_total", "counter", "TLS connections for which the kernel did not take the keys.",
+            { $0.core.kernelRefusals }
+        ),
         ("tls_key_updates_total", "counter", "TLS key updates and the like.", { $0.core.keyUpdates }),
         ("system_calls_total", "counter", "System calls of the loop.", { $0.loop.systemCalls }),
         (

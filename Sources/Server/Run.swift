@@ -56,6 +56,8 @@ public func runNode(
     }
     if let secureContext { SecureReload.warnOfExpiry(secureContext, log) }
     if takesOver && !inheritance.takeOver(from: adminSocketPath(settings), log) { return EXIT_FAILURE }
+    let kernelChoice = secureContext == nil ? .off : settings.tls.kernel
+    guard let sealsByKernel = chooseKernelTLS(kernelChoice, usesUring: usesUring, log) else { return EXIT_FAILURE }
     guard let opened = openListeners(settings, workerCount: workerCount, inheritance, log) else { return EXIT_FAILURE }
     // From here on the port is the one that is bound: it may have been left to the system.
     settings.port = Int(opened.port)
@@ -90,6 +92,7 @@ public func runNode(
         log.info("memory", ["bound": LogValue(memoryMax)])
     }
     nodeConfiguration.secureContext = secureContext
+    nodeConfiguration.sealsByKernel = sealsByKernel
     nodeConfiguration.onAddressRefused = { address, reason in
         log.sampled(
             .warning, reason: "\(reason)", "connection refused",

@@ -21,6 +21,10 @@ extension SettingTable {
             "tls.client_auth", \.tls.clientCertificates, .choice,
             "Whether clients are asked for a certificate: not, without obligation, or refused when they have none."),
         SettingRow(
+            "tls.kernel", \.tls.kernel, .choice,
+            "Whether the kernel encrypts what WebSockets over TLS 1.3 are sent (kernel TLS, module tls; with io_uring "
+                + "from Linux 6.7 on): where it can, always (the node does not start without), or never."),
+        SettingRow(
             "proxy_protocol", \.expectsProxyHeader, .boolean,
             "Connections of trusted_proxies begin with a PROXY header, version 1 or 2, that names the client."),
         SettingRow(

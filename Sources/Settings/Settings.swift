@@ -93,6 +93,7 @@ public struct TLSSettings: Sendable, Equatable {
     /// A PEM file, or empty.
     public var clientAuthority = ""
     public var clientCertificates = ClientCertificates.none
+    public var kernel = KernelTLS.auto
 
     public init() {}
 
@@ -104,6 +105,15 @@ public struct TLSSettings: Sendable, Equatable {
 public enum TLSVersion: String, Sendable, CaseIterable {
     case v12 = "1.2"
     case v13 = "1.3"
+}
+
+/// Whether the kernel makes the records of TLS that are sent.
+public enum KernelTLS: String, Sendable, CaseIterable {
+    /// Where it can.
+    case auto
+    /// The node does not start without.
+    case on
+    case off
 }
 
 /// Whether clients show certificates.

@@ -24,6 +24,8 @@ public enum SecureOutcome: Sendable, Equatable {
     case failed
     /// Something that is no data came: a key update, an empty record.
     case late
+    /// The peer wants new keys that the kernel cannot take; the output says goodbye, and no data may leave any more.
+    case worn
 }
 
 /// What came of reading.
@@ -225,6 +227,7 @@ public enum SecureReading: Sendable, Equatable {
         case Int32(CTLS_FULL): .full
         case Int32(CTLS_ENDED): .ended
         case Int32(CTLS_LATE): .late
+        case Int32(CTLS_WORN): .worn
         default: .failed
         }
     }

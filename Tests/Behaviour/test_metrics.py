@@ -18,7 +18,7 @@ from harness.pusher import PusherClient, api, trigger
 REASONS = ["peerClosed", "peerVanished", "peerReset", "httpDone", "badRequest", "protocolError", "invalidUTF8", "malformedDeflate", "messageTooBig",
            "tooManyFragments", "messageTimeout", "controlFlood", "unsupportedData", "rateLimited", "originRefused", "unknownApplication", "applicationFull", "applicationUndecided",
            "applicationDisabled", "badProtocolVersion", "slowConsumer", "outboxFull", "pongTimeout", "headTimeout", "idle", "nodeFull", "kicked", "shutdown",
-           "proxyHeader", "handshakeFailed", "handshakeTimeout", "secureFault", "addressFull", "addressRate", "unidentified"]
+           "proxyHeader", "handshakeFailed", "handshakeTimeout", "secureFault", "addressFull", "addressRate", "unidentified", "keysSpent"]
 
 
 def test_format(node: Node) -> None:
@@ -307,7 +307,8 @@ def test_every_reason_is_provoked() -> None:
     assert sorted(reasons) == sorted(REASONS)
     # nodeFull: test_node_full below. shutdown: nobody can ask a node that stops; ScriptedClosingTests.stoppingLetsEverythingLeave.
     # proxyHeader: test_listeners.test_1_12_wrong_proxy_headers. addressFull, addressRate, unidentified: test_limits
-    elsewhere = ["nodeFull", "shutdown", "proxyHeader", "addressFull", "addressRate", "unidentified"]
+    # keysSpent needs a kernel that makes records: test_kernel_tls.
+    elsewhere = ["nodeFull", "shutdown", "proxyHeader", "addressFull", "addressRate", "unidentified", "keysSpent"]
     assert sorted(reasons) == sorted([*PROVOKED, *SLOWLY_PROVOKED, *PROVOKED_OVER_TLS, *elsewhere])
 
 

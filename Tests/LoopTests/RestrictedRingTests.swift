@@ -47,6 +47,18 @@ struct RestrictedRingTests {
         }
     }
 
+    @Test func messagesAreForThoseWithKernelTLS() throws {
+        let ring = try Ring(submissions: 8, completions: 64, disabled: true)
+        try ring.restrict(sealsByKernel: true)
+        let entry = try unsafe #require(ring.entry())
+        unsafe entry.pointee = io_uring_sqe()
+        unsafe entry.pointee.opcode = UInt8(IORING_OP_SENDMSG.rawValue)
+        unsafe entry.pointee.fd = -1
+        _ = ring.submitAndWait(true, nanoseconds: 1_000_000_000)
+        try #require(ring.readyCount == 1)
+        #expect(ring.first.result != -EACCES && ring.first.result < 0)
+    }
+
     @Test func nothingIsRegisteredLater() throws {
         let ring = try Ring(submissions: 8, completions: 64, disabled: true)
         try ring.restrict()

@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 /// Pins the calling thread to one processor. 0, or an errno.
 int cposix_pin_to_cpu(int cpu);
@@ -47,3 +48,35 @@ void cposix_block_signals(void);
 uint64_t cposix_monotonic_nanoseconds(void);
 /// Fills `bytes` from getrandom(2). 0, or an errno.
 int cposix_random(void *bytes, size_t count);
+
+// Kernel TLS: the kernel makes the records of what is sent (records.c).
+
+enum {
+    CPOSIX_LEVEL_TCP = 6,
+    CPOSIX_LEVEL_TLS = 282,
+    CPOSIX_TCP_ULP = 31,
+    CPOSIX_TLS_TX = 1,
+    CPOSIX_RECORDS_PROTOCOL_BYTES = 4,
+};
+/// What TCP_ULP is set to, of CPOSIX_RECORDS_PROTOCOL_BYTES.
+const void *cposix_records_protocol_bytes(void);
+/// A record that is no data, as sendmsg takes it.
+typedef struct cposix_record_message {
+    struct msghdr head;
+    struct iovec piece;
+    _Alignas(struct cmsghdr) uint8_t control[64];
+} cposix_record_message;
+
+/// From now on the kernel makes records, by `keys` (a `tls12_crypto_info_…` of linux/tls.h), of what is sent. 0, or
+/// -errno: then what is sent leaves as it is.
+int cposix_records_begin(int fd, const void *keys, size_t count);
+/// Fills a message that points to `bytes` and to itself.
+void cposix_records_compose(cposix_record_message *message, uint8_t type, const void *bytes, size_t count);
+/// What sendmsg takes of it.
+const struct msghdr *cposix_records_head(const cposix_record_message *message);
+/// Sends a record of another type than data, without waiting. Bytes taken, or -errno.
+int cposix_records_send(int fd, uint8_t type, const void *bytes, size_t count);
+/// Keys to see with whether the kernel takes any: their bytes, 0 when `capacity` is too small.
+size_t cposix_records_trial_keys(void *keys, size_t capacity);
+/// Two ends of a TCP connection over the loopback. 0, or -errno.
+int cposix_tcp_pair(int pair[2]);

@@ -119,6 +119,9 @@ enum {
     CTLS_RECORD_HEAD_BYTES = 5,
     /// Something that is no data: a key update, an empty record.
     CTLS_LATE = 2,
+    /// The peer wants a new key on a connection whose records the kernel makes, which has only the one. The goodbye is
+    /// in the output, and no data may leave any more.
+    CTLS_WORN = 3,
     /// Added to the count of bytes of data.
     CTLS_DATA = 16,
     /// Most bytes of what a record is answered with.
@@ -142,6 +145,16 @@ size_t ctls_records_seal_one(ctls_bench *bench, ctls_records *records, const voi
                              uint8_t *out);
 /// Writes the message that ends our side to `out`, which has room for CTLS_LATE_BYTES_MAX. Its bytes.
 size_t ctls_records_end(ctls_bench *bench, ctls_records *records, uint8_t *out);
+
+// Kernel TLS: the kernel makes the records that leave, those that come are opened here as before.
+
+enum { CTLS_KERNEL_KEYS_BYTES_MAX = 64 };
+
+/// What TLS_TX is set to so that the kernel's first record is the next one. Its bytes; 0 when the records are none that
+/// the kernel could make. To be wiped by who has used it.
+size_t ctls_kernel_keys(const ctls_records *records, void *keys, size_t capacity);
+/// The kernel has taken the keys: nothing is sealed here any more, and alerts are written as their two bytes.
+void ctls_kernel_writes(ctls_records *records);
 
 /// Gives back what this thread keeps for later use. The last call of a thread.
 void ctls_thread_end(void);

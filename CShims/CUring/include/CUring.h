@@ -48,14 +48,15 @@ static inline int curing_setup(struct io_uring *ring, struct io_uring_params *p,
 }
 
 // From now on the ring takes the operations that the `curing_prep_…` functions below make, but for the nop of the
-// probe, and the flags that they set. All else fails with EACCES, and nothing can be registered any more. 0, or -errno.
-static inline int curing_restrict(struct io_uring *ring) {
+// probe, and the flags that they set. All else fails with EACCES, and nothing can be registered any more. Only
+// where the kernel makes records of TLS (`records`) it takes messages too. 0, or -errno.
+static inline int curing_restrict(struct io_uring *ring, int records) {
     static const uint8_t operations[] = {IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_SEND, IORING_OP_POLL_ADD,
-        IORING_OP_ASYNC_CANCEL, IORING_OP_SHUTDOWN, IORING_OP_CLOSE, IORING_OP_URING_CMD};
+        IORING_OP_ASYNC_CANCEL, IORING_OP_SHUTDOWN, IORING_OP_CLOSE, IORING_OP_URING_CMD, IORING_OP_SENDMSG};
     struct io_uring_restriction rules[sizeof operations + 2];
     memset(rules, 0, sizeof rules);
-    unsigned count = 0;
-    for (; count < sizeof operations; count++) {
+    unsigned count = 0, operation_count = sizeof operations - (records ? 0 : 1);
+    for (; count < operation_count; count++) {
         rules[count].opcode = IORING_RESTRICTION_SQE_OP;
         rules[count].sqe_op = operations[count];
     }
@@ -215,12 +216,12 @@ static inline void curing_prep_close(struct io_uring_sqe *sqe, struct curing_fil
     sqe->user_data = data;
 }
 
-// setsockopt(SO_LINGER) of a connection; `option` stays until it is done. Kernels before 6.7 refuse.
-static inline void curing_prep_linger(struct io_uring_sqe *sqe, struct curing_file file, const struct linger *option,
-                                      uint64_t data) {
+// setsockopt of a connection; `value` stays until it is done. Kernels before 6.7 refuse.
+static inline void curing_prep_option(struct io_uring_sqe *sqe, struct curing_file file, int level_of, int name_of,
+                                      const void *value, unsigned count, uint64_t data) {
     // linux/io_uring.h as of 6.7: cmd_op at byte 8, level and optname at 16 and 20, optlen at 44, optval at 48.
-    uint32_t operation = CURING_SOCKET_SETSOCKOPT, level = SOL_SOCKET, name = SO_LINGER, count = sizeof *option;
-    uint64_t address = (uintptr_t)option;
+    uint32_t operation = CURING_SOCKET_SETSOCKOPT, level = (uint32_t)level_of, name = (uint32_t)name_of;
+    uint64_t address = (uintptr_t)value;
     memset(sqe, 0, sizeof *sqe);
     sqe->opcode = IORING_OP_URING_CMD;
     sqe->flags = file.flags | IOSQE_CQE_SKIP_SUCCESS;
@@ -231,4 +232,25 @@ static inline void curing_prep_linger(struct io_uring_sqe *sqe, struct curing_fi
     memcpy((char *)sqe + 20, &name, sizeof name);
     memcpy((char *)sqe + 44, &count, sizeof count);
     memcpy((char *)sqe + 48, &address, sizeof address);
+}
+
+static inline void curing_prep_linger(struct io_uring_sqe *sqe, struct curing_file file, const struct linger *option,
+                                      uint64_t data) {
+    curing_prep_option(sqe, file, SOL_SOCKET, SO_LINGER, option, sizeof *option, data);
+}
+
+// A send on a connection for which the kernel makes the records of TLS. That refuses MSG_WAITALL (EOPNOTSUPP), and
+// without it a short send would be silent, so every one tells its result.
+static inline void curing_prep_send_records(struct io_uring_sqe *sqe, struct curing_file file, const void *bytes,
+                                            unsigned count, uint64_t data) {
+    io_uring_prep_send(sqe, file.number, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sqe->flags = file.flags;
+    sqe->user_data = data;
+}
+
+static inline void curing_prep_message(struct io_uring_sqe *sqe, struct curing_file file, const struct msghdr *message,
+                                       uint64_t data) {
+    io_uring_prep_sendmsg(sqe, file.number, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sqe->flags = file.flags;
+    sqe->user_data = data;
 }

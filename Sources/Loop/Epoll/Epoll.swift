@@ -131,6 +131,22 @@ import Glibc
         return unsafe sendResults.base[index]
     }
 
+    public mutating func sealByKernel(_ handle: Handle, keys: UnsafeRawPointer, count: Int) -> Int32 {
+        let entry = unsafe handles.open(handle)
+        counters.systemCalls += 2
+        let result = unsafe cposix_records_begin(handle, keys, count)
+        if result == 0 { unsafe entry.pointee.flags.insert(.sealedByKernel) }
+        return result
+    }
+
+    public mutating func sendRecord(
+        _ handle: Handle, type: UInt8, bytes: UnsafePointer<UInt8>, count: Int
+    ) -> Int32 {
+        precondition(unsafe handles.open(handle).pointee.flags.contains(.sealedByKernel))
+        counters.systemCalls += 1
+        return unsafe cposix_records_send(handle, type, bytes, count)
+    }
+
     public mutating func awaitWritable(_ handle: Handle) {
         unsafe handles.open(handle).pointee.flags.insert(.writing)
         watch(handle)

@@ -94,12 +94,19 @@ import Glibc
 
     // MARK: Registering
 
+    /// Puts a descriptor into the first place of the table.
+    func registerFirst(_ descriptor: Int32) -> Int32 {
+        var descriptor = descriptor
+        return unsafe io_uring_register_files_update(ring, 0, &descriptor, 1)
+    }
+
     /// An empty table of files for connections.
     func registerFiles(count: Int) -> Int32 { unsafe io_uring_register_files_sparse(ring, UInt32(count)) }
 
     /// A disabled ring begins, for the operations of a worker only; whatever else is submitted fails with EACCES.
-    func restrict() throws(LoopError) {
-        let result = unsafe curing_restrict(ring)
+    /// `sealsByKernel`: they are those of a worker that uses kernel TLS.
+    func restrict(sealsByKernel: Bool = false) throws(LoopError) {
+        let result = unsafe curing_restrict(ring, sealsByKernel ? 1 : 0)
         guard result >= 0 else { throw .system(call: "io_uring_register", errno: -result) }
     }
 }

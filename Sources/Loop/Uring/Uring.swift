@@ -14,7 +14,7 @@ import Glibc
 /// What the kernel holds of a connection is written in its entry's flags: `receiveArmed` (a multishot receive) and
 /// `writing` (a poll). Only when neither is set may the file be closed, and only the close's completion frees the
 /// entry.
-public struct Uring: ~Copyable, Backend {
+@safe public struct Uring: ~Copyable, Backend {
     public static let name = "uring"
 
     public internal(set) var counters = BackendCounters()
@@ -43,6 +43,10 @@ public struct Uring: ~Copyable, Backend {
     var sendCount = 0
     /// What `reset` sets; the kernel reads it when the operation is submitted.
     let lingerNone: ReservedMemory<linger>
+    /// Whether some connection may be the kernel's to make records for, so that sends have to look.
+    var hasSealedByKernel = false
+    /// One message; the kernel reads it when the operation is submitted.
+    let recordMessage: ReservedMemory<cposix_record_message>
 
     public init(options: BackendOptions) throws(LoopError) {
         precondition(options.connectionsMax > 0 && options.sendBatchMax > 0)
@@ -59,7 +63,7 @@ public struct Uring: ~Copyable, Backend {
         let fileCount = min(options.connectionsMax, SystemCall.descriptorsMax(), UringLimits.filesMax)
         let registered = ring.registerFiles(count: fileCount)
         guard registered >= 0 else { throw .system(call: "io_uring_register", errno: -registered) }
-        if options.restrictsOperations { try ring.restrict() }
+        if options.restrictsOperations { try ring.restrict(sealsByKernel: options.sealsByKernel) }
         // Address space only, until a descriptor has that number.
         let descriptorCount = fileCount < options.connectionsMax ? SystemCall.descriptorsMax() : 0
         let handles = try HandleTable(count: fileCount + descriptorCount)
@@ -68,6 +72,7 @@ public struct Uring: ~Copyable, Backend {
         let acceptPlaces = try ReservedMemory<AcceptPlace>(count: UringLimits.listenersMax * UringLimits.acceptPlaces)
         let addresses = try ReservedMemory<PeerAddress>(count: fileCount + descriptorCount)
         let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax)
+        let recordMessage = unsafe try ReservedMemory<cposix_record_message>(count: 1)
         let lingerNone = try ReservedMemory<linger>(count: 1)
         unsafe lingerNone.base.pointee = linger(l_onoff: 1, l_linger: 0)
         self.ring = ring
@@ -82,6 +87,7 @@ public struct Uring: ~Copyable, Backend {
         self.addresses = addresses
         self.sendResults = sendResults
         self.lingerNone = lingerNone
+        unsafe self.recordMessage = unsafe recordMessage
         sendBatchMax = options.sendBatchMax
         armWake()
     }
@@ -142,9 +148,14 @@ public struct Uring: ~Copyable, Backend {
         let offered = UInt32(min(count, UringLimits.sendBytesMax))
         // Only a send that took less than this tells so.
         unsafe sendResults.base[index] = Int32(offered)
+        sendCount = index + 1
+        if unsafe hasSealedByKernel && handles[handle].pointee.flags.contains(.sealedByKernel) {
+            let name = Token(uring: .send, slot: UInt32(index)).raw
+            unsafe curing_prep_send_records(nextEntry(), file(of: handle), bytes, offered, name)
+            return index
+        }
         unsafe curing_prep_send(
             nextEntry(), file(of: handle), bytes, offered, Token(uring: .send, slot: UInt32(index)).raw)
-        sendCount = index + 1
         return index
     }
 
@@ -152,6 +163,11 @@ public struct Uring: ~Copyable, Backend {
     /// ring when the call returns (seen on 6.18 with full socket buffers).
     public mutating func submitSends() {
         sendCount = 0
+        carryOut()
+    }
+
+    /// Submits all, and has the results of what does not wait.
+    mutating func carryOut() {
         submitAll()
         takeOut()
         while ring.hasOverflowed {
@@ -184,6 +200,8 @@ public struct Uring: ~Copyable, Backend {
 
     mutating func noteSend(index: Int, result: Int32) {
         precondition(index < sendBatchMax)
+        // Records that the kernel makes tell of every send; the place holds what was offered until then.
+        if unsafe result > 0 && result == sendResults.base[index] { return }
         // A send of which nothing was taken and nothing went wrong does not exist; should it, it is a full socket.
         unsafe sendResults.base[index] = result == 0 ? -EAGAIN : result
         if result > 0 { counters.shortSends += 1 } else { counters.refusedSends += 1 }

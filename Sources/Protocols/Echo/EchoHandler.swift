@@ -42,7 +42,7 @@ public final class EchoHandler: MessageHandler {
         case .invalidUTF8: return Farewell(1007, "Invalid UTF-8")
         case .controlFlood, .messageTimeout: return Farewell(1008, "Against the rules of this server")
         case .messageTooBig, .tooManyFragments: return Farewell(1009, "Message too big")
-        case .shutdown: return Farewell(1012, "Server is restarting")
+        case .shutdown, .keysSpent: return Farewell(1012, "Server is restarting")
         case .slowConsumer, .outboxFull, .nodeFull: return Farewell(1013, "Over capacity")
         case .pongTimeout, .idle: return Farewell(1001, "No sign of life")
         default: return nil

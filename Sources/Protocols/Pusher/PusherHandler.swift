@@ -139,7 +139,7 @@ public final class PusherHandler: MessageHandler {
     /// What the engine's own reasons for closing mean in this protocol.
     func takeLeave(_ reason: CloseReason, _ peer: some PusherPeer) -> Farewell? {
         switch reason {
-        case .shutdown:
+        case .shutdown, .keysSpent:
             fail(.serverClosed, peer)
             return PusherFault.serverClosed.farewell
         case .pongTimeout:

@@ -132,6 +132,7 @@ public final class RealtimeHandler: MessageHandler {
     static func farewell(_ reason: CloseReason, mode: RealtimeMode) -> Farewell? {
         switch reason {
         case .slowConsumer, .outboxFull: return nil  // explicit in the reference: no code
+        case .keysSpent: return Farewell(1012, "Connect again")
         case .shutdown: return mode == .envelope ? nil : Farewell(1012, "Server is restarting")  // explicit for gen. 2
         case .protocolError: return Farewell(1002, "Protocol error")
         case .unsupportedData: return Farewell(1003, "Unsupported data")

@@ -54,6 +54,9 @@ class LoopDriver {
     func send(_ number: Int, _ bytes: ArraySlice<UInt8>) -> Int32 { fatalError() }
     /// The results of one batch of sends.
     func sendBatch(_ numbers: [Int], _ bytes: [UInt8]) -> [Int32] { fatalError() }
+    /// Asks the kernel to make records by these keys; its answer.
+    func sealByKernel(_ number: Int, _ keys: [UInt8]) -> Int32 { fatalError() }
+    func sendRecord(_ number: Int, type: UInt8, _ bytes: [UInt8]) -> Int32 { fatalError() }
     func awaitWritable(_ number: Int) { fatalError() }
     func shutdownSending(_ number: Int) { fatalError() }
     func close(_ number: Int, reset: Bool = false) { fatalError() }
@@ -161,6 +164,16 @@ final class BackendBox<Kernel: Backend & ~Copyable>: LoopDriver {
             backend.submitSends()
             return backend.sendResult(index)
         }
+    }
+
+    override func sealByKernel(_ number: Int, _ keys: [UInt8]) -> Int32 {
+        unsafe keys.withUnsafeBytes {
+            unsafe backend.sealByKernel(connections[number].handle, keys: $0.baseAddress!, count: keys.count)
+        }
+    }
+
+    override func sendRecord(_ number: Int, type: UInt8, _ bytes: [UInt8]) -> Int32 {
+        unsafe backend.sendRecord(connections[number].handle, type: type, bytes: bytes, count: bytes.count)
     }
 
     override func sendBatch(_ numbers: [Int], _ bytes: [UInt8]) -> [Int32] {

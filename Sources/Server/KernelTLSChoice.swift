@@ -1,0 +1,18 @@
+import ClarionLog
+import ClarionLoop
+import ClarionSettings
+
+/// Whether the kernel makes records of TLS; one log line says so, and why not. nil: it was asked for and cannot be had.
+func chooseKernelTLS(_ choice: KernelTLS, usesUring: Bool, _ log: Logger) -> Bool? {
+    if choice == .off { return false }
+    guard let missing = whyNoKernelRecords(usesUring: usesUring) else {
+        log.info("kernel TLS", ["used": "yes", "why": choice == .on ? "asked for" : "the kernel has it"])
+        return true
+    }
+    if choice == .on {
+        log.error("kernel TLS", ["error": .text("tls.kernel is on, and cannot be had: \(missing)")])
+        return nil
+    }
+    log.info("kernel TLS", ["used": "no", "why": .text(missing)])
+    return false
+}
