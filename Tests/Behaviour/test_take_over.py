@@ -85,12 +85,12 @@ def test_6_2_take_over_needs_the_flag(start, variant: Variant, tmp_path: Path) -
     second = start(taking(tmp_path / "two.sock"), variant, port=first.port, wait=False)
     assert second.process.wait(60) == 1
     wait_until(lambda: "Address already in use" in second.output(), second.output())
-    assert "clarion start --take-over" in second.output() and "clarion restart" in second.output()
+    wait_until(lambda: "clarion start --take-over" in second.output() and "clarion restart" in second.output(), second.output())
     # With the flag it has to find the node, by its admin socket: a port that somebody else holds stays an error.
     third = start(taking(tmp_path / "two.sock", "--take-over"), variant, port=first.port, wait=False)
     assert third.process.wait(60) == 1
     wait_until(lambda: "Address already in use" in third.output(), third.output())
-    assert "no node to take over from" in third.output()
+    wait_until(lambda: "no node to take over from" in third.output(), third.output())
     off = start(USUAL.with_flags("--admin-socket", "off", "--take-over"), variant, port=first.port, wait=False)
     assert off.process.wait(60) == 1
     wait_until(lambda: "without an admin socket" in off.output(), off.output())
@@ -101,7 +101,7 @@ def test_6_2_take_over_needs_the_flag(start, variant: Variant, tmp_path: Path) -
 def test_6_2_take_over_of_nobody(start, variant: Variant, tmp_path: Path) -> None:
     """Where no node runs, the flag changes nothing; so it may stand in every start."""
     node = start(taking(tmp_path / "admin.sock", "--take-over"), variant)
-    assert "no node to take over from" in node.output()
+    wait_until(lambda: "no node to take over from" in node.output(), "it says that there is none")
     node.stop_clean()
 
 
@@ -110,7 +110,7 @@ def test_6_2_take_over_that_fails(start, variant: Variant, tmp_path: Path) -> No
     """Who asks for the sockets and ends, or says nonsense, changes nothing; meanwhile nobody else gets them; the next one may ask."""
     admin = tmp_path / "admin.sock"
     node = start(taking(admin), variant)
-    for last_word in (b"", b"nonsense\n", b'{"ready":false}\n'):
+    for number, last_word in enumerate((b"", b"nonsense\n", b'{"ready":false}\n')):
         with socket.socket(socket.AF_UNIX) as client, socket.socket(socket.AF_UNIX) as other:
             client.connect(str(admin))
             client.sendall(b'{"command":"take-over"}\n')
@@ -122,7 +122,7 @@ def test_6_2_take_over_that_fails(start, variant: Variant, tmp_path: Path) -> No
             other.sendall(b'{"command":"take-over"}\n')
             assert b"taking over already" in other.recv(4096)
             client.sendall(last_word)
-        wait_until(lambda: "does not serve; this one goes on" in node.output().splitlines()[-1], "the node has seen it")
+        wait_until(lambda: node.output().count("does not serve; this one goes on") > number, "the node has seen it")
         node.check_alive()
     echo = node.echo()
     start(taking(admin, "--take-over"), variant, port=node.port)
