@@ -63,13 +63,15 @@ size_t cposix_records_trial_keys(void *keys, size_t capacity) {
 }
 
 int cposix_tcp_pair(int pair[2]) {
-    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    // Listening chooses a port; to ask for one is refused where Landlock names those that may be had.
+    struct sockaddr_in place = {.sin_family = AF_INET};
     socklen_t length = sizeof place;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int error = 0, near = -1, far = -1;
-    if (listener < 0 || bind(listener, (struct sockaddr *)&place, sizeof place) != 0 || listen(listener, 1) != 0 ||
+    if (listener < 0 || listen(listener, 1) != 0 ||
         getsockname(listener, (struct sockaddr *)&place, &length) != 0)
         error = errno;
+    place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (error == 0 && (near = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0) error = errno;
     if (error == 0 && connect(near, (struct sockaddr *)&place, sizeof place) != 0) error = errno;
     if (error == 0 && (far = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0) error = errno;
