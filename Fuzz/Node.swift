@@ -1,3 +1,4 @@
+import CFuzzClient
 import ClarionBytes
 import ClarionEcho
 import ClarionLoop
@@ -10,10 +11,11 @@ import Synchronization
 
 @testable import ClarionEngine
 
-// The whole node on scripted kernels: two workers, two clients, every protocol, compression, PROXY headers. The input
-// says what the clients do and whose turn it is; its first bytes seed how the kernels behave (cut and late bytes, short
-// and refused sends, resets, no buffers, failing accepts). After each turn every list is held against every other, the
-// kernels have seen no breach of contract, and when the clients have gone nothing is left.
+// The whole node on scripted kernels: two workers, two clients, every protocol, compression, PROXY headers, TLS. The
+// input says what the clients do and whose turn it is; its first bytes seed how the kernels behave (cut and late bytes,
+// short and refused sends, resets, no buffers, failing accepts) and all random numbers. After each turn every list is
+// held against every other, the kernels have seen no breach of contract, clients of TLS that were not disturbed have
+// understood the node, and when the clients have gone nothing is left.
 
 private let applicationKey = "k"
 private let applicationSecret = "s"
@@ -64,7 +66,7 @@ private final class FuzzWorker {
 
     init(
         _ index: Int, _ exchange: Exchange, _ limits: EngineLimits, _ kernel: ScriptedKernel,
-        _ shared: PusherNode.Shared
+        _ shared: PusherNode.Shared, isSecured: Bool
     )
         throws
     {
@@ -89,7 +91,11 @@ private final class FuzzWorker {
         options.receiveBufferBytes = 128
         self.kernel = kernel
         // Clients of the second worker come through a balancer.
-        let traits: ListenerTraits = index == 0 ? [.namesPeers] : [.proxied]
+        var traits: ListenerTraits = index == 0 ? [.namesPeers] : [.proxied]
+        if isSecured {
+            core.secureContext = SecureClient.context
+            traits.insert(.secured)
+        }
         loop = WorkerLoop(
             backend: try Scripted(kernel: kernel, options: options), core: core,
             listeners: [WorkerListener(descriptor: 0, traits: traits)], sendBatchMax: options.sendBatchMax)
@@ -178,6 +184,11 @@ private final class FuzzNode {
     let exchange: Exchange
     var random: SeededRandom
     var clients: [ScriptedPeer]
+    /// Whether the workers' clients speak TLS, and what they speak it with.
+    let isSecured: [Bool]
+    var secure: [SecureClient?] = [nil, nil]
+    /// Whether something was sent that is not the TLS client's.
+    var wasDisturbed = [false, false]
 
     init(_ script: inout Script) throws {
         let seed = script.number()
@@ -196,11 +207,13 @@ private final class FuzzNode {
             workerCount: 2, hash: SipHash(key0: random.next(), key1: random.next()),
             socketKey: SipHash(key0: random.next(), key1: random.next()))
         let shared = PusherNode.Shared()
+        fuzz_client_seed(random.next())
+        isSecured = [settings & 64 != 0, settings & 128 != 0]
         var workers: [FuzzWorker] = []
         for index in 0..<2 {
             let odds = settings & 32 != 0 ? ScriptedOdds.calm : ScriptedOdds.drawn(from: &random)
             let kernel = ScriptedKernel(seed: random.next(), odds: odds, socketBytes: 256...8_192)
-            workers.append(try FuzzWorker(index, exchange, limits, kernel, shared))
+            workers.append(try FuzzWorker(index, exchange, limits, kernel, shared, isSecured: isSecured[index]))
         }
         self.workers = workers
         self.random = random
@@ -212,6 +225,48 @@ private final class FuzzNode {
         workers[index].core.checkInvariants()
         let violations = workers[index].kernel.violations
         require(violations.isEmpty, "the contract with the kernel: \(violations)")
+        if let one = secure[index] {
+            one.hear(clients[index].takeReceived())
+            pass(index)
+        }
+    }
+
+    /// What a client says, by TLS if it has begun with that.
+    func write(_ index: Int, _ bytes: [UInt8]) {
+        guard let one = secure[index] else {
+            wasDisturbed[index] = true
+            return clients[index].write(bytes)
+        }
+        one.say(bytes)
+        pass(index)
+    }
+
+    private func pass(_ index: Int) {
+        guard let bytes = secure[index]?.take(), !bytes.isEmpty, !clients[index].hasGone else { return }
+        clients[index].write(bytes)
+    }
+
+    /// What clients of TLS do besides: begin, send what is no TLS, change what they send, ask for new keys.
+    func stepSecurely(_ index: Int, _ script: inout Script) {
+        let what = script.byte()
+        let value = script.byte()
+        if clients[index].hasGone { return }
+        switch what & 7 {
+        case 0, 1:
+            if secure[index] == nil {
+                secure[index] = SecureClient(value)
+                if wasDisturbed[index] { secure[index]?.disturb() }
+            }
+            pass(index)
+        case 2:
+            wasDisturbed[index] = true
+            secure[index]?.disturb()
+            clients[index].write(script.bytes(value * 4))
+        case 3:
+            secure[index]?.ask(value & 3)
+            pass(index)
+        default: secure[index]?.changeNext(Change(rawValue: (what >> 3) % 6) ?? .flip, at: value)
+        }
     }
 
     func step(_ script: inout Script) {
@@ -220,23 +275,23 @@ private final class FuzzNode {
         let client = clients[number]
         let isOpen = !(client.hasGone)
         switch what >> 1 & 15 {
-        case 0, 1: if isOpen { client.write(script.bytes(script.byte() & 63)) }
+        case 0, 1: if isOpen { write(number, script.bytes(script.byte() & 63)) }
         case 2:
             let choice = script.byte()
             if isOpen {
-                client.write(upgrade(path: paths[choice % paths.count], offer: offers[choice >> 4 % offers.count]))
+                write(number, upgrade(path: paths[choice % paths.count], offer: offers[choice >> 4 % offers.count]))
             }
         case 3, 4:
             let text = Array(texts[script.byte() % texts.count].utf8)
-            if isOpen { client.write(frame(0x81, text)) }
+            if isOpen { write(number, frame(0x81, text)) }
         case 5:
             let text = stored(Array(texts[script.byte() % texts.count].utf8))
-            if isOpen { client.write(frame(0xC1, text)) }
+            if isOpen { write(number, frame(0xC1, text)) }
         case 6:
             let first = UInt8(script.byte())
             let payload = script.bytes(script.byte())
-            if isOpen { client.write(frame(first, payload, masked: first & 0x20 == 0)) }
-        case 7: if isOpen { client.write(Array(requests[script.byte() % requests.count].utf8)) }
+            if isOpen { write(number, frame(first, payload, masked: first & 0x20 == 0)) }
+        case 7: if isOpen { write(number, Array(requests[script.byte() % requests.count].utf8)) }
         case 8: client.readsAlways.toggle()
         case 9: client.drain(limit: script.byte() * 16)
         case 10: if isOpen { client.end() }
@@ -244,9 +299,12 @@ private final class FuzzNode {
             // Another one in its place.
             if isOpen { client.reset() }
             clients[number] = workers[number].kernel.connect()
+            secure[number] = nil
+            wasDisturbed[number] = false
         case 12:
             let ticks = UInt32(script.byte()) * Clock.ticksPerSecond
             for worker in workers { worker.core.nowTick += ticks }
+        case 13 where isSecured[number]: stepSecurely(number, &script)
         default: for _ in 0..<(script.byte() & 15) { turn(random.below(2)) }
         }
         turn(number)

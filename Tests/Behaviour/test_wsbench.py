@@ -63,6 +63,14 @@ def test_loads(node: Node, arguments: tuple[str, ...]) -> None:
         assert report["publishLatency"]["count"] >= report["published"] and report["publishFailures"] == 0
 
 
+@pytest.mark.variants([Variant("epoll", 1)])
+def test_pings_are_answered(start, variant: Variant) -> None:
+    """Subscribers of Pusher channels that only listen stay for longer than the node lets those who do not answer."""
+    node = start(BASE.with_environment(REVERB_APP_PING_INTERVAL="3"), variant)
+    report = measure(node, "fanout", "--protocol", "pusher", "--rate", "10", "--duration", "8", "--warmup", "0.1", "--connections", "5")
+    assert report["delivered"] > 0
+
+
 def test_latency_counts_from_the_intended_time(node: Node) -> None:
     """Service latency leaves out what a message waited before it was sent, so it is never the longer one."""
     report = measure(node, "fanout", "--rate", "2000", *QUICK)

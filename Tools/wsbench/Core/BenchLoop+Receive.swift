@@ -255,6 +255,10 @@ extension BenchLoop {
         let head = unsafe UnsafeRawBufferPointer(rebasing: payload.prefix(Marker.searchBytesMax))
         if unsafe Self.holds(head, ServerText.succeeded) || payload.starts(with: ServerText.subscribed) {
             confirm(index)
+        } else if unsafe payload.starts(with: ServerText.ping) {
+            // Who does not answer is closed after a while.
+            let pong = ClientFrame.build(opcode: 1, payload: Self.pong)
+            unsafe pong.withUnsafeBytes { unsafe _ = socket(index).send($0.baseAddress, $0.count) }
         } else if unsafe Self.holds(head, ServerText.established) {
             unsafe greet(index, socket: Self.socketName(head))
         } else {
@@ -263,6 +267,8 @@ extension BenchLoop {
         expected = unsafe subscribers[index].expected
         return true
     }
+
+    private static let pong = Array(#"{"event":"pusher:pong","data":{}}"#.utf8)
 
     private static func holds(_ bytes: UnsafeRawBufferPointer, _ text: [UInt8]) -> Bool {
         unsafe cbench_find(bytes.baseAddress, bytes.count, text, text.count) >= 0

@@ -119,6 +119,7 @@ enum Marker {
 enum ServerText {
     static let pusher = Array(#"{"event":"pusher"#.utf8)
     static let established = Array("pusher:connection_established".utf8)
+    static let ping = Array(#"{"event":"pusher:ping""#.utf8)
     static let succeeded = Array("pusher_internal:subscription_succeeded".utf8)
     static let memberAdded = Array("pusher_internal:member_added".utf8)
     static let memberRemoved = Array("pusher_internal:member_removed".utf8)
