@@ -32,8 +32,6 @@ struct ScriptedPressureTests {
     func aFastPublisherCutsNoReaderWhoReads() throws {
         let node = try node {
             $0.limits.connectionsMax = 800
-            // All of them connect before the first one speaks.
-            $0.limits.unidentifiedMax = 800
             $0.limits.logBytesMax = 32 << 10
             $0.socketBytes = 1 << 20...1 << 20
             $0.receiveBufferBytes = 4096
