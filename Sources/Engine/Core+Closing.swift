@@ -29,6 +29,7 @@ extension Core {
         unsafe connection.pointee.flags.insert(.closing)
         unsafe connection.pointee.flags.remove(.outboxHeld)
         endMeter(slot)
+        endAwaitingIdentity(slot)
         unsubscribeAll(slot)
         setTimer(slot, at: nowTick + seconds(limits.closeSeconds))
         markDirty(slot)

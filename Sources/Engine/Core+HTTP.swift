@@ -282,6 +282,7 @@ extension Core {
     }
 
     private func refuse(_ slot: UInt32, status: Int, text: String, reason: CloseReason) {
+        endAwaitingIdentity(slot)
         let connection = unsafe connections[slot]
         unsafe connection.pointee.reason = reason.rawValue
         unsafe connection.pointee.flags.insert([.closeAfterAnswer, .awaitingAnswer, .deaf])

@@ -27,7 +27,7 @@ extension Core {
 
     private var unidentifiedMax: Int {
         limits.unidentifiedMax > 0
-            ? limits.unidentifiedMax : max(limits.connectionsMax * workerCount / 100 * Core.unidentifiedPercent, 1)
+            ? limits.unidentifiedMax : max(limits.connectionsMax * workerCount * Core.unidentifiedPercent / 100, 1)
     }
 
     /// A connection has been accepted. Ends the oldest of this worker when there are too many; a worker that has no

@@ -176,8 +176,13 @@ def test_6_6_stuck_worker(start, variant: Variant) -> None:
     attach = 16
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     node = start(USUAL.with_flags("--watchdog-seconds", "2"), variant)
-    threads = {int(p.name): (p / "comm").read_text().strip() for p in Path(f"/proc/{node.process.pid}/task").iterdir()}
-    victim = next(number for number, name in threads.items() if name == f"worker-{variant.workers - 1}")
+
+    def found() -> int:
+        """The thread of the last worker, which may begin later than the first one answers."""
+        threads = {int(p.name): (p / "comm").read_text().strip() for p in Path(f"/proc/{node.process.pid}/task").iterdir()}
+        return next((number for number, name in threads.items() if name == f"worker-{variant.workers - 1}"), 0)
+
+    victim = wait_until(found, "the last worker runs")
     time.sleep(3)
     node.check_alive()
     if libc.ptrace(attach, victim, None, None) != 0:

@@ -23,8 +23,10 @@ from harness.pusher import PusherClient
 from test_admin import TestCommands, own, place  # noqa: F401
 from test_dashboard import TestDashboard  # noqa: F401
 from test_listeners import test_several_listeners  # noqa: F401
+from test_memory_budget import test_4_12_last_step, test_4_12_twice_what_it_can_bear  # noqa: F401
 from test_reload import (application, configured, lines, reload, test_a_watched_file,  # noqa: F401
                          test_applications_come_change_and_go, test_reload_by_the_admin_socket, write)
+from test_restart import test_6_6_service_manager, test_6_6_stuck_worker  # noqa: F401
 from test_stores import servers, store, test_the_life_of_an_application  # noqa: F401
 from test_tls import test_reload as test_certificates_reload  # noqa: F401
 from test_webhooks import receiver, test_channels_that_fill_and_empty  # noqa: F401

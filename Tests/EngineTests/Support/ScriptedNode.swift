@@ -50,6 +50,8 @@ final class ScriptedNode {
         init(workerCount: Int = 1) {
             self.workerCount = workerCount
             limits.connectionsMax = 256
+            // Clients of a story may all connect before one speaks.
+            limits.unidentifiedMax = 1 << 20
             limits.channelsMax = 256
             // Time is what the test makes of it (`pass`), not what the machine takes.
             limits.headSeconds = 1000
