@@ -39,6 +39,7 @@ extension Core {
             unsafe connection.pointee.flags.remove(.awaitingRouter)
             return refuseRequest(slot, status: 503, text: "The node stops.", reason: .shutdown)
         }
+        endAwaitingIdentity(slot)
         unsafe connection.pointee.reason = CloseReason.shutdown.rawValue
         unsafe connection.pointee.flags.insert([.closing, .deaf])
         unsafe connection.pointee.phase = .lingering
