@@ -138,18 +138,30 @@ private final class AnswerBox: Sendable {
 
 /// An admin socket that is there and that nobody serves yet: who comes waits.
 public struct AdminListener: Sendable {
+    /// Where the socket is to be, and where its file is now.
     public let path: String
+    public private(set) var place: String
     let descriptor: Int32
+    private static let suffix = ".new"
 
-    /// Listens at `path`. `replaces`: the node that listens there is about to leave.
+    /// Listens at `path`. `replaces`: the node that listens there is about to leave, and keeps the name until
+    /// `install`, for this one may still fail.
     public init(path: String, replaces: Bool = false) throws(LocalSocketError) {
         self.path = path
-        descriptor = try LocalSocket.listen(at: path, replaces: replaces)
+        place =
+            replaces && path.utf8.count + AdminListener.suffix.utf8.count < LocalSocket.pathBytesMax
+            ? path + AdminListener.suffix : path
+        descriptor = try LocalSocket.listen(at: place, replaces: replaces)
+    }
+
+    /// Takes the name from whoever had it.
+    public mutating func install() {
+        if place != path, unsafe rename(place, path) == 0 { place = path }
     }
 
     /// Takes the socket away again.
     public func remove() {
-        unsafe unlink(path)
+        unsafe unlink(place)
         close(descriptor)
     }
 }

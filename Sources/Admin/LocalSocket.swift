@@ -13,6 +13,8 @@ public struct LocalSocketError: Error, CustomStringConvertible, Equatable {
 
 /// Unix-domain stream sockets, blocking, as the admin socket and its clients use them.
 enum LocalSocket {
+    /// Bytes of a path and the zero behind it (unix(7)).
+    static let pathBytesMax = 108
     /// Connections that may wait to be accepted.
     private static let backlog: Int32 = 16
 

@@ -49,12 +49,24 @@ public struct TakeOver: Sendable {
         }
     }
 
-    /// Says that this process serves. Whether the other one says that it leaves.
-    public func tellReady() -> Bool {
+    /// What became of the other node.
+    public enum Outcome: Sendable {
+        /// It says that it leaves, or is gone already.
+        case leaves
+        /// It goes on: it waited for too long.
+        case staysOn
+    }
+
+    /// Says that this process serves, and hears what the other one does.
+    public func tellReady() -> Outcome {
         defer { close(connection) }
-        guard LocalSocket.write(#"{"ready":true}"# + "\n", to: connection) else { return false }
+        // It may have written its last word and closed already.
+        _ = LocalSocket.write(#"{"ready":true}"# + "\n", to: connection)
         var reader = LineReader(connection)
-        return AdminServer.says("leaving", &reader)
+        if let line = reader.next(), let said = AdminValue(json: line) {
+            return said["leaving"]?.bool == true ? .leaves : .staysOn
+        }
+        return process > 0 && kill(pid_t(clamping: process), 0) == 0 ? .staysOn : .leaves
     }
 
     private static func silence(_ path: String) -> LocalSocketError {
@@ -102,6 +114,7 @@ public struct TakeOver: Sendable {
 extension AdminServer {
     /// How long a new process may take until it serves.
     private static let readySeconds = 60
+    private static let tooLate = "this node goes on: the other one did not serve within \(readySeconds) seconds"
 
     /// The side of the node that is to leave: hands its sockets to the process at the other end, and tells the host
     /// what became of it.
@@ -112,7 +125,8 @@ extension AdminServer {
         case .success(let descriptors):
             let isTaken = lend(descriptors, to: connection)
             host.endLending(to: isTaken ? request["pid"]?.integer ?? 0 : nil)
-            if isTaken { _ = LocalSocket.write(#"{"leaving":true}"# + "\n", to: connection) }
+            let word = isTaken ? #"{"leaving":true}"# : AdminService.failure(AdminServer.tooLate).json
+            _ = LocalSocket.write(word + "\n", to: connection)
         }
     }
 

@@ -12,6 +12,7 @@ extension Core {
     /// - Parameter address: whose it is; `.unknown` where nobody asked.
     func accept(_ handle: Int32, _ traits: ListenerTraits = [], from address: PeerAddress = .unknown) -> UInt32? {
         guard !isGraceOver, let slot = connections.take() else {
+            if !isGraceOver { makeRoom() }
             counters.acceptsRefused += 1
             counters.closed[Int((isStopping ? CloseReason.shutdown : .nodeFull).rawValue)] += 1
             return nil

@@ -51,6 +51,13 @@ extension Core {
         }
     }
 
+    /// The worker is full. Ends the oldest of them when they are a good part of it: the next one finds room.
+    func makeRoom() {
+        guard unidentified.count > limits.connectionsMax / 4 else { return }
+        counters.unidentifiedCut += 1
+        terminate(unidentified.oldest, reason: .unidentified, reset: true)
+    }
+
     /// The connection has said what it wants, or ends. Does nothing when it is not listed any more.
     func endAwaitingIdentity(_ slot: UInt32) {
         let link = unsafe unidentifiedLinks[slot]

@@ -61,6 +61,8 @@ struct SendSegment: BitwiseCopyable {
     var failed = PlainVector<UInt32>(capacity: 64)
     /// Connections whose key the kernel has used enough.
     var spent = PlainVector<UInt32>(capacity: 4)
+    /// A bit for each of kernel TLS's ciphers that the kernel does not have.
+    var ciphersRefused: UInt64 = 0
     /// Whose turn it is among the sweeping channels.
     var sweepTurn = 0
 
@@ -437,7 +439,7 @@ extension WorkerLoop where B: ~Copyable {
                 accountForSealed(record, taken: taken)
             }
             if taken < Int(record.count) {
-                let isFull = taken > 0 || result == -EAGAIN
+                let isFull = taken > 0 || result == -EAGAIN || isTransient(result, record.connection)
                 if isFull { block(record.connection) } else { flush.failed.append(record.connection) }
             }
         }

@@ -1,6 +1,7 @@
 import ClarionBytes
 import ClarionLoop
 import ClarionTransport
+import Glibc
 
 // Kernel TLS: an open WebSocket over TLS 1.3 gives the kernel the key that its records are made with, and is sent to as
 // a plain one from then on: shared bytes of logs, no encryption here, no copy. What it sends is opened here as before.
@@ -44,7 +45,13 @@ extension WorkerLoop where B: ~Copyable {
         let handle = unsafe connection.pointee.handle
         var isRefused = false
         let isTaken = unsafe core.securePort.giveToKernel(records) { keys, count in
-            isRefused = unsafe backend.sealByKernel(handle, keys: keys, count: count) != 0
+            // struct tls_crypto_info: version, then the cipher's number, 51 and more.
+            let cipher = UInt64(1) << UInt64(unsafe keys.loadUnaligned(fromByteOffset: 2, as: UInt16.self) & 63)
+            if flush.ciphersRefused & cipher != 0 { return false }
+            let result = unsafe backend.sealByKernel(handle, keys: keys, count: count)
+            isRefused = result != 0
+            // Without a cipher the kernel looks for its module each time, and the whole worker waits.
+            if result == -ENOENT { flush.ciphersRefused |= cipher }
             return !isRefused
         }
         if isRefused { core.counters.kernelRefusals += 1 }
@@ -52,6 +59,13 @@ extension WorkerLoop where B: ~Copyable {
         core.counters.kernelConnections += 1
         unsafe connection.pointee.flags.remove(.secured)
         unsafe connection.pointee.flags.insert(.kernelSealed)
+    }
+
+    /// Whether a send failed for a reason that passes: kernel TLS allocates, and waits for its own worker, where TCP
+    /// alone would only say that it is full.
+    func isTransient(_ result: Int32, _ slot: UInt32) -> Bool {
+        guard result == -ENOMEM || result == -EINTR else { return false }
+        return unsafe core.connections[slot].pointee.flags.isKernelSealed
     }
 
     /// Counts what a connection's key is used for.

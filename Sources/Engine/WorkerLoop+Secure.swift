@@ -76,12 +76,13 @@ extension WorkerLoop where B: ~Copyable {
     mutating func sayFarewells() {
         var used = 0
         var queued = 0
+        var hasKernelSealed = false
         for index in 0..<core.commands.count {
             let command = core.commands[index]
             guard command.kind == .close || command.kind == .shutdownSending else { continue }
             let connection = unsafe core.connections[command.slot]
             if unsafe connection.pointee.flags.isKernelSealed {
-                sayKernelFarewell(command.slot)
+                hasKernelSealed = true
                 continue
             }
             guard unsafe connection.pointee.flags.intersection([.secured, .handshaking, .hasSealed]) == .secured,
@@ -99,6 +100,13 @@ extension WorkerLoop where B: ~Copyable {
             queued += 1
         }
         if queued > 0 { backend.submitSends() }
+        if !hasKernelSealed { return }
+        // Each goes at once, so not between those of the batch.
+        for index in 0..<core.commands.count {
+            let command = core.commands[index]
+            guard command.kind == .close || command.kind == .shutdownSending else { continue }
+            if unsafe core.connections[command.slot].pointee.flags.isKernelSealed { sayKernelFarewell(command.slot) }
+        }
     }
 }
 

@@ -35,6 +35,21 @@ public func whyNoKernelRecords(usesUring: Bool) -> String? {
     return inRing == -EOPNOTSUPP || inRing == -EINVAL ? needed : "io_uring refuses it: \(text(of: -inRing))"
 }
 
+/// What speaks against kernel TLS on this kernel although it works; nil: nothing.
+///
+/// Before Linux 7.0, or a distribution's kernel with the correction, closing a connection whose last record still waits
+/// may use freed memory of the kernel (CVE-2026-23240), and a peer can choose the moment.
+public func kernelRecordsRisk() -> String? {
+    let release = SystemCall.kernelRelease()
+    let major = Int(release.prefix { $0.isNumber }) ?? 0
+    return major >= KernelRecordsLimits.kernelMajorMin
+        ? nil : "Linux \(release) may have a fault that lets peers harm it (CVE-2026-23240, mended in 7.0)"
+}
+
+enum KernelRecordsLimits {
+    static let kernelMajorMin = 7
+}
+
 private func text(of error: Int32) -> String { unsafe String(cString: strerror(error)) }
 
 /// 0, or -errno.

@@ -29,6 +29,15 @@ enum SystemCall {
         return Int(min(limit.rlim_cur, UInt(Int32.max)))
     }
 
+    /// The kernel's release, such as 6.12.30; empty when it does not say.
+    static func kernelRelease() -> String {
+        var names = utsname()
+        guard unsafe uname(&names) == 0 else { return "" }
+        return unsafe withUnsafeBytes(of: &names.release) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+    }
+
     // MARK: Sockets
 
     /// Whether there is something to read, or to accept, right now.

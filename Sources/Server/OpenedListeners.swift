@@ -11,6 +11,8 @@ struct OpenedListeners {
     /// The others, for people.
     private(set) var furtherPlaces: [String] = []
     private(set) var socketPaths: [String] = []
+    /// Those of them that were made here, not inherited.
+    private var createdPaths: [String] = []
     /// What the process was started with and has not been asked for.
     private var inherited: InheritedListeners
 
@@ -28,7 +30,7 @@ struct OpenedListeners {
             for listener in settings.listeners { try open(listener, settings, workerCount: workerCount) }
         } catch {
             for listener in byWorker.joined() { close(listener.descriptor) }
-            removeSockets()
+            removeCreated()
             throw error
         }
     }
@@ -69,6 +71,7 @@ struct OpenedListeners {
                 add(
                     try Listener.open(path: listener.socket, count: workerCount, options: SocketOptions(settings)),
                     traits)
+                createdPaths.append(listener.socket)
             }
             socketPaths.append(listener.socket)
             furtherPlaces.append(listener.socket)
@@ -87,6 +90,9 @@ struct OpenedListeners {
             byWorker[index % byWorker.count].append(WorkerListener(descriptor: descriptor, traits: traits))
         }
     }
+
+    /// The start has failed: takes away the names that were made for it. Others are those of a node that goes on.
+    func removeCreated() { for path in createdPaths { unsafe unlink(path) } }
 
     /// Takes the names of Unix-domain sockets away, when nobody listens on them any more.
     func removeSockets() { for path in socketPaths { unsafe unlink(path) } }

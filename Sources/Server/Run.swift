@@ -61,12 +61,14 @@ public func runNode(
     guard let opened = openListeners(settings, workerCount: workerCount, inheritance, log) else { return EXIT_FAILURE }
     // From here on the port is the one that is bound: it may have been left to the system.
     settings.port = Int(opened.port)
-    let adminListener = openAdminSocket(settings, replaces: inheritance.isSuccessor, log)
+    var adminListener = openAdminSocket(settings, replaces: inheritance.isSuccessor, log)
+    // Another user could not take the name later.
+    if !settings.user.isEmpty { adminListener?.install() }
     do throws(SandboxError) {
-        try confinement.dropPrivileges(sockets: opened.socketPaths + (adminListener.map { [$0.path] } ?? []))
+        try confinement.dropPrivileges(sockets: opened.socketPaths + (adminListener.map { [$0.place] } ?? []))
     } catch {
         log.error("cannot start", ["error": .text(error.description)])
-        opened.removeSockets()
+        opened.removeCreated()
         adminListener?.remove()
         return EXIT_FAILURE
     }
@@ -124,6 +126,8 @@ public func runNode(
     dashboard?.open(service)
     let admin = adminListener.map { AdminServer($0, service: service) }
     let watchdog = Watchdog.start(node, seconds: settings.watchdogSeconds, manager: manager, log: log)
+    // A sandbox renames nothing, and whoever asked for a restart finds the new node at once.
+    if settings.sandbox != .off || !inheritance.isTakeOver { adminListener?.install() }
     do throws(SandboxError) {
         try confinement.seal(usesUring: usesUring, log)
     } catch {
@@ -131,11 +135,20 @@ public func runNode(
         node.stop()
         node.join()
         admin?.stop()
-        opened.removeSockets()
+        opened.removeCreated()
         services.stop()
         return EXIT_FAILURE
     }
-    inheritance.tellReady(log)
+    guard inheritance.tellReady(log) else {
+        node.stop()
+        node.join()
+        admin?.stop(keepsFile: true)
+        if let place = adminListener?.place { unsafe unlink(place) }
+        opened.removeCreated()
+        services.stop()
+        return EXIT_FAILURE
+    }
+    adminListener?.install()
     announce(settings, port: opened.port, workerCount: workerCount, usesUring: usesUring, log)
     for place in opened.furtherPlaces { log.info("listening too", ["address": .text(place)]) }
     manager.tell("READY=1\nMAINPID=\(getpid())")

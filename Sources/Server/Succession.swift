@@ -28,6 +28,9 @@ struct Inheritance {
     /// Whether another node waits for this one.
     var isSuccessor: Bool { ready >= 0 || takeOver != nil }
 
+    /// Whether it was asked for its sockets, and may yet go on by itself.
+    var isTakeOver: Bool { takeOver != nil }
+
     /// Takes over what the environment tells of, and takes that out of the environment. Before there are threads.
     init() {
         let environment = Inheritance.environment
@@ -78,15 +81,20 @@ struct Inheritance {
         }
     }
 
-    /// Tells the node that waits that it may leave.
-    func tellReady(_ log: Logger) {
-        if let takeOver, !takeOver.tellReady() {
-            log.warning("the node before did not say that it leaves", ["pid": LogValue(takeOver.process)])
+    /// Tells the node that waits that it may leave. False when it does not: two nodes on one port would share its
+    /// clients, and neither would reach all.
+    func tellReady(_ log: Logger) -> Bool {
+        if let takeOver, takeOver.tellReady() == .staysOn {
+            log.error(
+                "cannot take over",
+                ["pid": LogValue(takeOver.process), "error": "the node there waited for too long and goes on"])
+            return false
         }
-        if ready < 0 { return }
+        if ready < 0 { return true }
         var byte: UInt8 = 1
         while unsafe write(ready, &byte, 1) < 0 && errno == EINTR {}
         close(ready)
+        return true
     }
 
     /// The variables of the process.

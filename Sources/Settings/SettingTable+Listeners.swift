@@ -23,7 +23,8 @@ extension SettingTable {
         SettingRow(
             "tls.kernel", \.tls.kernel, .choice,
             "Whether the kernel encrypts what WebSockets over TLS 1.3 are sent (kernel TLS, module tls; with io_uring "
-                + "from Linux 6.7 on): where it can, always (the node does not start without), or never."),
+                + "from Linux 6.7 on): from Linux 7.0 on where it can, always (the node does not start without), or "
+                + "never. Older kernels may have CVE-2026-23240; where it is corrected, on is safe."),
         SettingRow(
             "proxy_protocol", \.expectsProxyHeader, .boolean,
             "Connections of trusted_proxies begin with a PROXY header, version 1 or 2, that names the client."),

@@ -203,7 +203,7 @@ class TestSocket:
         def serves() -> bool:
             try:
                 return b"totals" in ask(place, b'{"command":"status"}\n')
-            except (BlockingIOError, ConnectionResetError):  # its queue is still full, or it lets nobody else in
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):  # its queue is still full, or it lets nobody else in
                 return False
         wait_until(serves, "the socket serves again", timeout=30)
 

@@ -34,12 +34,18 @@ def said(node: Node) -> dict:
 
 def on_kernel(start, variant: Variant, *flags: str) -> Node:
     """A node on kernel TLS. Skips where there is none."""
-    node = start(TLS.with_flags("--limits-slow-consumer-seconds", "60", *flags), variant)
-    if said(node)["used"] != "yes":
-        assert not MUST, said(node)
-        node.stop_clean()
-        pytest.skip("the kernel has no kernel TLS")
-    return node
+    usual = TLS.with_flags("--limits-slow-consumer-seconds", "60", *flags)
+    # By itself it is not used on kernels that may have a fault.
+    node = start(usual, variant)
+    line = said(node)
+    if line["used"] == "yes" or "CVE" not in line["why"]:
+        assert line["used"] == "yes" or not MUST, line
+        if line["used"] == "yes":
+            return node
+    node.stop_clean()
+    if not MUST:
+        pytest.skip("the kernel has no kernel TLS, or may have it with a fault")
+    return start(usual.with_flags("--tls-kernel", "on"), variant)
 
 
 def kernel_connections(node: Node) -> float:
@@ -79,16 +85,20 @@ def test_on_does_not_start_without(start, variant: Variant) -> None:
     node = start(TLS, variant)
     line = said(node)
     node.stop_clean()
-    if line["used"] == "yes":
+    if line["used"] == "yes" or MUST:
         node = start(TLS.with_flags("--tls-kernel", "on"), variant)
         assert said(node)["why"] == "asked for"
         assert node.echo().is_alive()
         return node.stop_clean()
     flags = TLS.with_flags("--tls-kernel", "on").flags
-    ended = subprocess.run([str(binary()), "start", "--host", HOST, "--port", "0", "--backend", variant.backend, *flags],
-                           capture_output=True, text=True, timeout=60)
+    try:
+        ended = subprocess.run([str(binary()), "start", "--host", HOST, "--port", "0", "--backend", variant.backend, *flags],
+                               capture_output=True, text=True, timeout=60 if "CVE" not in line["why"] else 10)
+    except subprocess.TimeoutExpired:
+        assert "CVE" in line["why"], line
+        return pytest.skip("the kernel has kernel TLS, perhaps with a fault")
     assert ended.returncode == 1, ended
-    assert f"tls.kernel is on, and cannot be had: {line['why']}" in ended.stdout + ended.stderr
+    assert "tls.kernel is on, and cannot be had: the kernel" in ended.stdout + ended.stderr
     return None
 
 

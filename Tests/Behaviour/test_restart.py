@@ -125,6 +125,28 @@ def test_6_2_restart_that_fails(start, variant: Variant, tmp_path: Path) -> None
     assert node.request("GET", "/up").status == 200
 
 
+@pytest.mark.plain
+@pytest.mark.variants(ONE_OF_EACH)
+def test_6_2_a_successor_that_fails_takes_no_names(start, variant: Variant, tmp_path: Path) -> None:
+    """It had the sockets already and finds another port taken: the Unix-domain socket and the admin socket stay where they are."""
+    admin, extra, config = str(tmp_path / "admin.sock"), str(tmp_path / "clients.sock"), tmp_path / "node.toml"
+    config.write_text(f'[[listeners]]\nsocket = "{extra}"\n')
+    node = start(USUAL.with_flags("--admin-socket", admin, "--config", str(config)), variant)
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        config.write_text(f'[[listeners]]\nsocket = "{extra}"\n[[listeners]]\nport = {taken.getsockname()[1]}\n')
+        ended = subprocess.run([str(binary()), "restart", "--socket", admin], capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 1 and "could not start: it ended with status" in ended.stderr, ended
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(extra)
+        client.sendall(b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    assert ask(node, admin, "status")["pid"] == node.process.pid
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin.sock", "clients.sock", "node.toml"]
+    node.stop_clean()
+
+
 @pytest.mark.variants(MANY_OF_EACH)
 def test_6_2_socket_activation(start, variant: Variant) -> None:
     """A socket that a supervisor opened is used as it is; who connected before the node started is served."""

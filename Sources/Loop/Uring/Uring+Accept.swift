@@ -26,8 +26,10 @@ struct UringListener: BitwiseCopyable {
     /// A standing accept is in flight, and whether it was told to end.
     var isStanding = false
     var isStandingCancelled = false
-    /// Told to end: what still comes is told, and nothing is armed again.
+    /// Told to end: what still comes is told, and nothing is armed again but by `settleEnding`.
     var isEnding = false
+    /// How often `settleEnding` may still look for who was left behind.
+    var settlingRounds = UringLimits.settlingRoundsMax
 }
 
 /// Room for the address of one connection to come. The kernel writes it before it tells of the accept.
@@ -107,22 +109,18 @@ extension Uring {
 
     /// Sees to it that an ending that met a connection does not leave it behind. A listener's queue wakes one of all
     /// that wait for it (an exclusive wait); when that is an accept which is being cancelled, nobody is told of the
-    /// connection until the next one comes. So where something waits when our last accept is over, we take it, and end
-    /// again.
+    /// connection until the next one comes. So where something waits when our last accept is over, we take one, and end
+    /// again. A few times only: a queue that stays full is a successor's, who takes them as fast as it wants to.
     private mutating func settleEnding() {
         for index in 0..<UringLimits.listenersMax {
             let listener = unsafe listeners.base[index]
             guard listener.isOpen && listener.isEnding && !listener.isStanding && listener.armedPlaces == 0,
-                SystemCall.isReadable(listener.descriptor)
+                listener.settlingRounds > 0, SystemCall.isReadable(listener.descriptor)
             else { continue }
+            unsafe listeners.base[index].settlingRounds -= 1
             // It tries at once, then waits; the cancellation behind it ends the wait.
-            if listener.namesPeers {
-                for place in 0..<UringLimits.acceptPlaces { armPlace(index, place) }
-                cancelPlaces(index)
-            } else {
-                armStanding(index)
-                cancelStanding(index)
-            }
+            armPlace(index, 0)
+            cancelPlaces(index)
         }
     }
 

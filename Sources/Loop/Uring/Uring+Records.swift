@@ -39,7 +39,7 @@ extension Uring {
     /// Has operations that do not wait carried out, in the place of the send that comes next. What they told last; 0
     /// when they were silent.
     private mutating func settle(_ fill: (inout Uring, UInt64) -> Void) -> Int32 {
-        precondition(sendCount < sendBatchMax)
+        // One place more than a batch has, so that a full one is no obstacle.
         let index = sendCount
         unsafe sendResults.base[index] = 0
         let (short, refused) = (counters.shortSends, counters.refusedSends)

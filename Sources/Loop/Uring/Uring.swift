@@ -71,7 +71,7 @@ import Glibc
         let listeners = try ReservedMemory<UringListener>(count: UringLimits.listenersMax)
         let acceptPlaces = try ReservedMemory<AcceptPlace>(count: UringLimits.listenersMax * UringLimits.acceptPlaces)
         let addresses = try ReservedMemory<PeerAddress>(count: fileCount + descriptorCount)
-        let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax)
+        let sendResults = try ReservedMemory<Int32>(count: options.sendBatchMax + 1)
         let recordMessage = unsafe try ReservedMemory<cposix_record_message>(count: 1)
         let lingerNone = try ReservedMemory<linger>(count: 1)
         unsafe lingerNone.base.pointee = linger(l_onoff: 1, l_linger: 0)
@@ -199,7 +199,7 @@ import Glibc
     }
 
     mutating func noteSend(index: Int, result: Int32) {
-        precondition(index < sendBatchMax)
+        precondition(index <= sendBatchMax)
         // Records that the kernel makes tell of every send; the place holds what was offered until then.
         if unsafe result > 0 && result == sendResults.base[index] { return }
         // A send of which nothing was taken and nothing went wrong does not exist; should it, it is a full socket.
@@ -334,7 +334,7 @@ enum UringLimits {
     static let descriptorsKept = 128
     /// So few places of the file table are left that connections are taken one by one, each with its place known: a
     /// standing accept that finds the table full has lost a connection.
-    static let directScarce = 1024
+    static let directScarce = 4096
     /// Submission entries beside those for a batch of sends: 64 bytes each. More only cost a further system call.
     static let controlEntries = 512
     /// Least entries of the completion ring: 16 bytes each. The kernel sizes its table of what can be cancelled by it.
@@ -342,6 +342,8 @@ enum UringLimits {
     static let listenersMax = BackendLimits.listenersMax
     /// Accepts in flight of a listener that brings connections one by one; at most 16, the bits of a word.
     static let acceptPlaces = 16
+    /// See `UringListener.settlingRounds`; as many as there may be accepts that were cancelled as they were woken.
+    static let settlingRoundsMax = acceptPlaces
     /// Beside the number of a listener, which is less.
     static let ordinaryBit = 0x80
     /// The place of a standing accept, which needs no room.
