@@ -289,8 +289,8 @@ struct ScriptedClosingTests {
                 if turns == 200 { reader.peer.readsAlways = true }
                 // The half of a request is refused when its grace is over.
                 if turns == 10_000 { node.pass(seconds: 1) }
-                http.read()
-                if http.peer.hasSeenEnd { http.peer.end() }
+                http.drain()
+                if http.hasSeenEnd { http.end() }
                 for client in [publisher, reader] {
                     client.read()
                     if client.hasAnswered && client.peer.hasSeenEnd { client.peer.end() }

@@ -56,6 +56,27 @@ struct KernelRecordsTests {
             })
     }
 
+    /// A batch that is full is no obstacle, and its sends keep their results.
+    @Test(arguments: backends)
+    func aFullBatchIsNoObstacle(_ choice: BackendChoice) throws {
+        var options = BackendOptions(connectionsMax: 16)
+        options.sealsByKernel = true
+        options.sendBatchMax = 4
+        let loop = try LoopDriver.make(choice, options: options)
+        let listener = TestListener()
+        loop.accept(listener)
+        let peers = (0..<5).map { _ in Peer(port: listener.port) }
+        try #require(loop.run { loop.connections.count == 5 })
+        let hasKernelTLS = whyNoKernelRecords(usesUring: choice == .uring) == nil
+        let (answer, results) = loop.sealByKernel(4, keys, behind: [0, 1, 2, 3], [1, 2, 3])
+        #expect((answer == 0) == hasKernelTLS && results == [3, 3, 3, 3])
+        #expect(
+            loop.run {
+                for peer in peers { peer.drain() }
+                return peers[..<4].allSatisfy { $0.received == [1, 2, 3] }
+            })
+    }
+
     @Test func theReasonIsASentence() {
         guard let why = whyNoKernelRecords(usesUring: false) else { return }
         #expect(why.contains("tls") || why.contains("kernel"))

@@ -56,6 +56,10 @@ class LoopDriver {
     func sendBatch(_ numbers: [Int], _ bytes: [UInt8]) -> [Int32] { fatalError() }
     /// Asks the kernel to make records by these keys; its answer.
     func sealByKernel(_ number: Int, _ keys: [UInt8]) -> Int32 { fatalError() }
+    /// The same for `number` between filling a batch of sends to `numbers` and carrying that out; and its results.
+    func sealByKernel(_ number: Int, _ keys: [UInt8], behind numbers: [Int], _ bytes: [UInt8]) -> (Int32, [Int32]) {
+        fatalError()
+    }
     func sendRecord(_ number: Int, type: UInt8, _ bytes: [UInt8]) -> Int32 { fatalError() }
     func awaitWritable(_ number: Int) { fatalError() }
     func shutdownSending(_ number: Int) { fatalError() }
@@ -169,6 +173,19 @@ final class BackendBox<Kernel: Backend & ~Copyable>: LoopDriver {
     override func sealByKernel(_ number: Int, _ keys: [UInt8]) -> Int32 {
         unsafe keys.withUnsafeBytes {
             unsafe backend.sealByKernel(connections[number].handle, keys: $0.baseAddress!, count: keys.count)
+        }
+    }
+
+    override func sealByKernel(
+        _ number: Int, _ keys: [UInt8], behind numbers: [Int], _ bytes: [UInt8]
+    ) -> (Int32, [Int32]) {
+        unsafe bytes.withUnsafeBufferPointer { buffer in
+            let indices = numbers.map {
+                unsafe backend.send(connections[$0].handle, bytes: buffer.baseAddress!, count: buffer.count)
+            }
+            let answer = sealByKernel(number, keys)
+            backend.submitSends()
+            return (answer, indices.map { backend.sendResult($0) })
         }
     }
 
