@@ -196,7 +196,6 @@ extension WorkerLoop where B: ~Copyable {
                     kind: .log, connection: subscriber.pointee.connection, count: UInt32(runCount), channel: slot,
                     position: place, start: cursor, messages: runMessages))
             flush.recordCount = index + 1
-            if flags.contains(.kernelSealed) { unsafe spendKey(subscriber.pointee.connection, runCount) }
             unsafe subscriber.pointee.cursor = head
             delivered += UInt64(runMessages)
         }
@@ -271,7 +270,6 @@ extension WorkerLoop where B: ~Copyable {
             if record.kind == .staged { applySegments(record, taken: taken) }
             return taken
         }
-        if unsafe connection.pointee.flags.contains(.kernelSealed) { spendKey(slot, count) }
         let index = unsafe backend.send(connection.pointee.handle, bytes: bytes, count: count)
         unsafe (flush.records + index).initialize(to: record)
         flush.recordCount = index + 1
@@ -411,6 +409,7 @@ extension WorkerLoop where B: ~Copyable {
     // MARK: Accounting
 
     private mutating func accountForSends() {
+        if core.sealsByKernel { spendKeys() }
         var bytes: UInt64 = 0
         for index in 0..<flush.recordCount {
             let result = backend.sendResult(index)

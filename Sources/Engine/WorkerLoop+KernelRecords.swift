@@ -68,11 +68,16 @@ extension WorkerLoop where B: ~Copyable {
         return unsafe core.connections[slot].pointee.flags.isKernelSealed
     }
 
-    /// Counts what a connection's key is used for.
-    mutating func spendKey(_ slot: UInt32, _ count: Int) {
-        let link = unsafe core.secureLinks[slot]
-        unsafe link.pointee.kernel.bytes += UInt64(count) + KernelRecordLimits.sendBytes
-        if unsafe link.pointee.kernel.bytes > KernelRecordLimits.bytesMax { flush.spent.append(slot) }
+    /// Counts what connections' keys are used for by the sends of a flush. A pass of its own, so that nodes without
+    /// kernel TLS do not look at each send for it.
+    mutating func spendKeys() {
+        for index in 0..<flush.recordCount {
+            let record = unsafe flush.records[index]
+            guard unsafe core.connections[record.connection].pointee.flags.isKernelSealed else { continue }
+            let link = unsafe core.secureLinks[record.connection]
+            unsafe link.pointee.kernel.bytes += UInt64(record.count) + KernelRecordLimits.sendBytes
+            if unsafe link.pointee.kernel.bytes > KernelRecordLimits.bytesMax { flush.spent.append(record.connection) }
+        }
     }
 
     /// Sends those away, in the words of their protocols, whose key was used enough.
