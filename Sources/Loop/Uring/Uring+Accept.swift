@@ -117,7 +117,7 @@ extension Uring {
             guard listener.isOpen && listener.isEnding && !listener.isStanding && listener.armedPlaces == 0,
                 listener.settlingRounds > 0, SystemCall.isReadable(listener.descriptor)
             else { continue }
-            unsafe listeners.base[index].settlingRounds -= 1
+            unsafe listeners.base[index].settlingRounds = listener.settlingRounds - 1
             // It tries at once, then waits; the cancellation behind it ends the wait.
             armPlace(index, 0)
             cancelPlaces(index)
