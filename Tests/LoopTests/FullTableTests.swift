@@ -26,7 +26,8 @@ struct FullTableTests {
             var peers: [Peer] = []
             while loop.acceptFailures.isEmpty {
                 peers.append(Peer(port: listener.port))
-                precondition(loop.run { loop.connections.count == places + peers.count || !loop.acceptFailures.isEmpty })
+                precondition(
+                    loop.run { loop.connections.count == places + peers.count || !loop.acceptFailures.isEmpty })
             }
             // Each of them takes two descriptors here, and so does a part of what is kept.
             let many = loop.connections.count
@@ -73,7 +74,8 @@ struct FullTableTests {
                 precondition(loop.run { loop.connections[many + round].received == [UInt8(round)] })
                 peer.close()
             }
-            precondition(loop.connections.count { $0.handle < places && !$0.isClosing } == places && left >= places - 16)
+            precondition(
+                loop.connections.count { $0.handle < places && !$0.isClosing } == places && left >= places - 16)
             // Accepting ends, also for ordinary ones that are in flight.
             loop.stopAccepting()
             _ = loop.run(seconds: 0.05) { false }
