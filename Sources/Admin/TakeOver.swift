@@ -6,7 +6,8 @@ import Glibc
 ///
 /// The new process asks on the admin socket (`{"command":"take-over"}`), gets a line with the number of sockets and,
 /// with that line and the bytes behind it, the sockets (SCM_RIGHTS); it says `{"ready":true}` when it serves and hears
-/// `{"leaving":true}`. If the connection ends before that, the node goes on as if nobody had asked.
+/// `{"leaving":true}`, or an error when that came too late. If the connection ends before that, the node goes on as if
+/// nobody had asked.
 public struct TakeOver: Sendable {
     /// Owned by who asked.
     public let listeners: [Int32]
@@ -130,12 +131,6 @@ extension AdminServer {
         }
     }
 
-    /// Whether the next line says so.
-    fileprivate static func says(_ word: String, _ reader: inout LineReader) -> Bool {
-        guard let line = reader.next(), let said = AdminValue(json: line) else { return false }
-        return said[word]?.bool == true
-    }
-
     /// Sends the sockets and waits for the word that the other process serves.
     private static func lend(_ descriptors: [Int32], to connection: Int32) -> Bool {
         let answer: AdminValue = ["sockets": .integer(descriptors.count), "pid": .integer(Int(getpid()))]
@@ -150,7 +145,8 @@ extension AdminServer {
         }
         LocalSocket.setTimeout(connection, seconds: readySeconds)
         var reader = LineReader(connection)
-        return AdminServer.says("ready", &reader)
+        guard let line = reader.next(), let said = AdminValue(json: line) else { return false }
+        return said["ready"]?.bool == true
     }
 }
 

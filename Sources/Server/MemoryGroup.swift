@@ -77,7 +77,7 @@ struct MemoryGroup: Sendable, Equatable {
         var worst = Filling(bytes: 0, limitBytes: limitBytes)
         for level in levels {
             var bytes = Self.number(level.usageFile) ?? 0
-            if bytes / 100 * 100 >= level.limitBytes / 100 * Self.plentyPercent {
+            if bytes >= level.limitBytes / 100 * Self.plentyPercent {
                 bytes = max(0, bytes - reclaimable(level))
             }
             if Double(bytes) / Double(level.limitBytes) > Double(worst.bytes) / Double(worst.limitBytes) {

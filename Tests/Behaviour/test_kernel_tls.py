@@ -13,7 +13,7 @@ from conftest import ONE_OF_EACH
 from harness import frames
 from harness.client import HOST, upgrade_request, wait_until
 from harness.node import Node, Variant, binary
-from test_tls import TLS, client
+from test_tls import TLS, client, stop_reading_for_a_while
 
 BOTH = pytest.mark.variants(ONE_OF_EACH)
 MUST = os.environ.get("KERNEL_TLS_VM", "") == "1"
@@ -150,14 +150,7 @@ def test_each_suite(start, variant: Variant, suite: str) -> None:
 def test_a_reader_that_stops(start, variant: Variant) -> None:
     """What a full socket does not take waits in the log, and everything arrives when the reader goes on."""
     node = on_kernel(start, variant, "--limits-log-bytes-max", "64MiB")
-    reader = node.realtime("room", receive_buffer=4096)
-    node.heard(reader, "room")
-    publisher = node.realtime()
-    wanted = [f"{number:06}" + "y" * 20_000 for number in range(400)]
-    for text in wanted:
-        publisher.json({"action": "publish", "channel": "room", "message": text})
-    wait_until(lambda: node.metrics().value("readers_blocked_total") > 0, "the reader's socket is full")
-    assert [reader.read_message().decode() for _ in wanted] == wanted
+    reader = stop_reading_for_a_while(node)
     # One that was full once is told the end by its alert, and everything before it arrives.
     reader.say_goodbye()
     node.stop_clean()

@@ -623,6 +623,12 @@ def test_handshakes_wait_and_others_do_not(start, variant: Variant, tmp_path: Pa
 def test_a_reader_that_stops_over_tls(start, variant: Variant) -> None:
     """What a full socket does not take waits encrypted, and everything arrives when the reader goes on."""
     node = start(TLS.with_flags("--limits-slow-consumer-seconds", "60", "--limits-log-bytes-max", "64MiB"), variant)
+    stop_reading_for_a_while(node)
+    node.stop_clean()
+
+
+def stop_reading_for_a_while(node: Node) -> WebSocket:
+    """A subscriber whose socket is full once; what it was sent arrives in the end. It is still there."""
     reader = node.realtime("room", receive_buffer=4096)
     node.heard(reader, "room")
     publisher = node.realtime()
@@ -631,7 +637,7 @@ def test_a_reader_that_stops_over_tls(start, variant: Variant) -> None:
         publisher.json({"action": "publish", "channel": "room", "message": text})
     wait_until(lambda: node.metrics().value("readers_blocked_total") > 0, "the reader's socket is full")
     assert [reader.read_message().decode() for _ in wanted] == wanted
-    node.stop_clean()
+    return reader
 
 
 @BOTH
