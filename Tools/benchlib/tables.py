@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from benchlib.runs import BASELINE
+from benchlib.runs import BASELINE, STOLEN_SHARE_MAX
 from benchlib.servers import ROOT
 from benchlib.shapes import GROWTH
 
@@ -107,6 +107,9 @@ class Result:
                 found.append(value)
         return statistics.median(found) if found else None
 
+    def stolen_share_max(self):
+        return max((report.get("stolenShare", 0) for reports in self.reports.values() for report in reports), default=0)
+
     def failed(self, shape, server):
         return any(row["key"] == shape and row["server"] == server for row in self.saved["failures"])
 
@@ -137,7 +140,10 @@ def document(result):
         f"Made on {facts['date']} at commit {facts['commit']}: {processor}, {facts['memoryGigabytes']} GB, Linux "
         f"{facts['kernel']}, load average {facts['loadAverage']} before. Medians of {saved['rounds']} × "
         f"{saved['seconds']:g} s; the server on processor {saved['serverProcessor']}, the load on "
-        f"{saved['loadProcessor']}" + (", which never sleeps." if saved["busyPoll"] else ".")]
+        f"{saved['loadProcessor']}" + (", which never sleeps." if saved["busyPoll"] else "."), "",
+        f"The machine below this virtual one took at most {result.stolen_share_max():.1%} of the processors' time in "
+        f"any of the runs shown; {saved.get('repeated', 0)} in which it took more than {STOLEN_SHARE_MAX:.0%} were "
+        "measured again."]
     lines += ["", "Servers:", ""] + [f"* {name}: {saved['servers'][name]}" for name in result.servers]
     left_out = [name for name in saved.get("leftOut", [])]
     if left_out:
