@@ -125,6 +125,46 @@ struct BackendTests {
         #expect(loop.connections[0].end == -ECONNRESET)
     }
 
+    /// Many buffers full of one connection's bytes come in one turn, without calls that find nothing.
+    @Test(arguments: backends)
+    func readsWhatHasComeInOneTurn(_ choice: BackendChoice) throws {
+        let (loop, peers) = try connected(choice, count: 2)
+        let bufferBytes = BackendOptions(connectionsMax: 1).receiveBufferBytes
+        let message = (0..<16 * bufferBytes + 100).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 8) }
+        _ = loop.turnOnce(waitNanoseconds: 0)
+        #expect(peers[0].write(message) == message.count && peers[1].write([5]) == 1)
+        usleep(20_000)
+        let before = loop.counters.systemCalls
+        _ = loop.turnOnce(waitNanoseconds: 0)
+        #expect(loop.connections[0].received == message && loop.connections[1].received == [5])
+        // Epoll: the wait, 17 reads of the one and one of the other.
+        #expect(loop.counters.systemCalls - before <= 1 + 17 + 1)
+    }
+
+    /// One that sends without end has its share of a turn, and others a buffer each, however few there are.
+    @Test
+    func epollSharesTurnsAndBuffers() throws {
+        var options = BackendOptions(connectionsMax: 8)
+        options.receiveBufferBytes = 128
+        options.receiveBufferCount = 64
+        let many = try connected(.epoll, count: 2, options: options)
+        let message = [UInt8](repeating: 7, count: 10_000)
+        for peer in many.1 { #expect(peer.write(message) == message.count) }
+        usleep(20_000)
+        _ = many.0.turnOnce(waitNanoseconds: 0)
+        #expect(many.0.connections.map(\.received.count) == [32 * 128, 32 * 128])
+        #expect(many.0.run { many.0.connections.allSatisfy { $0.received == message } })
+
+        options.receiveBufferCount = 8
+        let few = try connected(.epoll, count: 4, options: options)
+        few.0.recyclesAtOnce = false
+        for peer in few.1 { #expect(peer.write(message) == message.count) }
+        usleep(20_000)
+        _ = few.0.turnOnce(waitNanoseconds: 0)
+        #expect(few.0.connections.map(\.received.count).sorted() == [128, 128, 128, 5 * 128])
+        #expect(few.0.heldBuffers.count == 8 && few.0.counters.receiveBuffersExhausted == 0)
+    }
+
     /// Four buffers, many talkers, and a worker that keeps the buffers for a while.
     @Test(arguments: backends)
     func livesWithFewReceiveBuffers(_ choice: BackendChoice) throws {

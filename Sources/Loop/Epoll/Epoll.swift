@@ -207,6 +207,8 @@ enum EpollLimits {
     /// Events that one `epoll_wait` may tell: 12 KiB.
     static let eventsPerWaitMax = 1024
     static let listenersMax = BackendLimits.listenersMax
+    /// Buffers that one event of a connection may fill, as many as a multishot receive of io_uring fills in one go.
+    static let readsPerEventMax = 32
     /// Connections that one listener may hand over in one turn, so that a flood of them leaves time for the others.
     static let acceptsPerTurnMax = 64
     /// What the events of the eventfd carry. No handle reaches this number.
