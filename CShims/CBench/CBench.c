@@ -261,6 +261,25 @@ int cbench_count_entries(const char *path) {
     return count;
 }
 
+int64_t cbench_waited(int32_t process) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", process);
+    DIR *threads = opendir(path);
+    if (threads == NULL) return -1;
+    int64_t sum = -1;
+    for (struct dirent *entry; (entry = readdir(threads)) != NULL;) {
+        int thread = atoi(entry->d_name);
+        if (thread <= 0) continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", process, thread);
+        char text[96] = {0};
+        if (cbench_read_file(path, text, sizeof text - 1) <= 0) continue;
+        long long ran, waited;
+        if (sscanf(text, "%lld %lld", &ran, &waited) == 2) sum = (sum < 0 ? 0 : sum) + waited;
+    }
+    closedir(threads);
+    return sum;
+}
+
 ssize_t cbench_find(const void *bytes, size_t count, const void *needle, size_t needle_count) {
     const char *found = memmem(bytes, count, needle, needle_count);
     return found == NULL ? -1 : found - (const char *)bytes;

@@ -186,6 +186,9 @@ def test_a_run_against_a_node(node, tmp_path):
     assert document["environment"]["server"]["workers"] == node.variant.workers
     assert document["scenario"]["label"] == "twenty" and "twenty" in said and "good" in said
     assert document["delivered"] > 0 and document["cost"]["serverCPUShare"] >= 0
+    machine = document["machine"]
+    assert 0 <= machine["stolenShare"] <= 1 and machine["serverWaitShare"] >= 0 and machine["ownWaitShare"] > 0, machine
+    assert "threads waiting for a processor: server" in said
     check_log(outputs["hlog"], document)
     assert "Latency by percentile" in check_page(outputs["html"])["headings"]
     said = wsbench("compare", outputs["json"], outputs["json"])

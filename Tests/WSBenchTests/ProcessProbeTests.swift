@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import WSBenchCore
@@ -21,6 +22,34 @@ import Testing
         let nobody = ProcessProbe(processes: [Int32.max])
         #expect(nobody.cpuNanoseconds() == nil)
         #expect(nobody.memory() == nil)
+        #expect(nobody.waitNanoseconds() == nil)
         #expect(ProcessProbe(processes: []).cpuNanoseconds() == nil)
+        #expect(ProcessProbe(processes: []).waitNanoseconds() == nil)
+    }
+
+    @Test func ticksOfTheMachineAreAddedUp() throws {
+        let text = "cpu  100 20 30 400 5 6 7 32 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+        let ticks = try #require(MachineMoment.ticks(inStat: text))
+        #expect(ticks == (all: 600, stolen: 32))
+        #expect(MachineMoment.ticks(inStat: "cpu  1 2 3\n") == nil)
+        #expect(MachineMoment.ticks(inStat: "intr 1 2 3 4 5 6 7 8 9\n") == nil)
+        #expect(MachineMoment.ticks(inStat: "") == nil)
+    }
+
+    @Test func theMachineKnowsWhatThisProcessWaited() throws {
+        let own = ProcessProbe(processes: [getpid()])
+        let before = try #require(MachineMoment(server: ProcessProbe(processes: []), own: own))
+        let waited = try #require(before.ownWait)
+        #expect(before.serverWait == nil && before.processorTicks > before.stolenTicks)
+        // Each waking waits for a processor, if only for nanoseconds.
+        var latest = waited
+        for _ in 0..<500 where latest == waited {
+            usleep(10_000)
+            latest = try #require(own.waitNanoseconds())
+        }
+        #expect(latest > waited)
+        let after = try #require(MachineMoment(server: own, own: own))
+        #expect(after.stolenShare(since: before).map { $0 >= 0 && $0 <= 1 } != false)
+        #expect(before.stolenShare(since: before) == nil)
     }
 }

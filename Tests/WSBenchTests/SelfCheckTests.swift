@@ -59,6 +59,13 @@ import Testing
         #expect(own.refusals.count == 2)
     }
 
+    @Test func stolenProcessorsAreSaid() {
+        let verdict = judge { $0.selfMeasure.stolenShare = 0.032 }
+        #expect(verdict.refusals.isEmpty && verdict.caveats.count == 1)
+        #expect(verdict.caveats[0].contains("took 3.2 % of the processors' time"))
+        #expect(judge { $0.selfMeasure.stolenShare = 0.009 }.caveats.isEmpty)
+    }
+
     @Test func boundsAreRead() {
         #expect(LatencyBound("p99=20ms") == LatencyBound(percentile: 99, nanoseconds: 20_000_000))
         #expect(LatencyBound("p99.9=500us") == LatencyBound(percentile: 99.9, nanoseconds: 500_000))

@@ -84,6 +84,9 @@ void cbench_prefer_thread(void);
 int64_t cbench_unix_seconds(void);
 /// Entries of a folder, or -errno.
 int cbench_count_entries(const char *path);
+/// How long the threads of a process were ready to run and waited for a processor, so far, in nanoseconds (proc(5),
+/// schedstat); -1 where the kernel does not tell. What ended threads waited is forgotten.
+int64_t cbench_waited(int32_t process);
 /// Where `needle` starts within `bytes`, or -1.
 ssize_t cbench_find(const void *bytes, size_t count, const void *needle, size_t needle_count);
 /// HMAC-SHA256 of `count` bytes; writes 32 bytes. 1 on success. (OpenSSL)

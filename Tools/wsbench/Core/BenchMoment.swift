@@ -1,4 +1,5 @@
 import CBench
+import Glibc
 
 /// The counters of all parts of a run at one moment.
 struct BenchMoment {
@@ -9,8 +10,10 @@ struct BenchMoment {
     let subscribed: [UInt64]
     let serverCPU: UInt64?
     let ownCPU: UInt64
+    let machine: MachineMoment?
 
     init(_ parts: [BenchPart], _ probe: ProcessProbe) {
+        machine = MachineMoment(server: probe, own: ProcessProbe(processes: [getpid()] + parts.flatMap(\.children)))
         time = cbench_now()
         delivered = parts.map { $0.board.total(.delivered) }
         published = parts.map(\.publishedTotal)
@@ -35,6 +38,7 @@ struct BenchSampler {
     private var serviceCounts: [UInt64]
     private var serverCPU: UInt64?
     private var ownCPU: UInt64
+    private var machine: MachineMoment?
     private var number = 0
 
     init(part: BenchPart, probe: ProcessProbe) {
@@ -45,6 +49,12 @@ struct BenchSampler {
         serviceCounts = counts
         serverCPU = probe.cpuNanoseconds()
         ownCPU = cbench_own_cpu()
+        machine = Self.machineNow()
+    }
+
+    private static func machineNow() -> MachineMoment? {
+        let nobody = ProcessProbe(processes: [])
+        return MachineMoment(server: nobody, own: nobody)
     }
 
     /// True when it was time. The last sample takes what came since the one before it.
@@ -62,6 +72,7 @@ struct BenchSampler {
         let service = LatencyDistribution(from: serviceCounts, to: nowService)
         let nowServer = probe.cpuNanoseconds()
         let nowOwn = cbench_own_cpu() + part.childrenCPU
+        let nowMachine = Self.machineNow()
         let looksAtServer = number % Self.serverEvery == 0
         func share(_ before: UInt64?, _ after: UInt64?) -> Double? {
             guard let before, let after, after >= before else { return nil }
@@ -76,6 +87,7 @@ struct BenchSampler {
                 p50: Double(interval.nanoseconds(atPercentile: 50)) / 1e3,
                 p99: Double(interval.nanoseconds(atPercentile: 99)) / 1e3, errors: part.errors,
                 serverCPUShare: share(serverCPU, nowServer), ownCPUShare: share(ownCPU, nowOwn) ?? 0,
+                stolenShare: machine.flatMap { nowMachine?.stolenShare(since: $0) },
                 serverResidentBytes: looksAtServer ? probe.residentBytes() : nil,
                 serverDescriptors: looksAtServer ? probe.descriptors() : nil,
                 latency: interval.total > 0 ? interval : nil, service: service.total > 0 ? service : nil))
@@ -86,6 +98,7 @@ struct BenchSampler {
         serviceCounts = nowService
         serverCPU = nowServer
         ownCPU = nowOwn
+        machine = nowMachine
         number += 1
         return true
     }

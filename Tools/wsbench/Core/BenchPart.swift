@@ -18,7 +18,7 @@ import Glibc
     private let processes: Int
     private var publisher: Socket?
     private var httpPublishers: [Socket] = []
-    private var children: [Int32] = []
+    private(set) var children: [Int32] = []
     private var loops = unsafe UnsafeMutableBufferPointer<BenchLoop>(start: nil, count: 0)
     private var threads: [pthread_t] = []
 

@@ -33,6 +33,8 @@ public struct BenchReport: Codable, Sendable {
         /// Share of one processor that the server and wsbench used over the interval.
         public var serverCPUShare: Double?
         public var ownCPUShare: Double
+        /// Share of all processors' time that the machine below took over the interval; nil where it is not told.
+        public var stolenShare: Double?
         /// Resident bytes and open descriptors of the server now.
         public var serverResidentBytes: Int64?
         public var serverDescriptors: Int?
@@ -49,6 +51,11 @@ public struct BenchReport: Codable, Sendable {
         public var turn: Latency?
         /// How much later than intended messages were sent although the socket was free.
         public var sendLag: Latency?
+        /// Share of all processors' time that the machine below this virtual one took; nil where it is not told.
+        public var stolenShare: Double?
+        /// How many threads of the server, and of wsbench, were ready to run and had no processor, in the mean.
+        public var serverWaitShare: Double?
+        public var ownWaitShare: Double?
         /// Share of the intended messages that were sent, 1 in a closed loop.
         public var sentRatio: Double = 1
     }

@@ -28,6 +28,19 @@ struct ProcessProbe: Sendable {
         return total
     }
 
+    /// How long all threads were ready to run and waited for a processor so far, in nanoseconds; nil when none was
+    /// named or the kernel does not tell (`CONFIG_SCHED_INFO`).
+    func waitNanoseconds() -> UInt64? {
+        guard !processes.isEmpty else { return nil }
+        var total: UInt64 = 0
+        for process in processes {
+            let waited = cbench_waited(process)
+            if waited < 0 { return nil }
+            total += UInt64(waited)
+        }
+        return total
+    }
+
     /// The first process that is not there.
     func missing() -> Int32? { processes.first { Self.read("/proc/\($0)/stat") == nil } }
 
@@ -93,7 +106,7 @@ struct ProcessProbe: Sendable {
         return nil
     }
 
-    private static func read(_ path: String) -> String? {
+    static func read(_ path: String) -> String? {
         let fileBytesMax = 16_384
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: fileBytesMax) { buffer, count in
             let got = unsafe cbench_read_file(path, buffer.baseAddress, fileBytesMax)

@@ -11,6 +11,9 @@ enum SelfCheck {
     static let turnShareMax = 0.9
     /// Open loop: the share of the intended messages that must have been sent.
     static let sentRatioMin = 0.99
+    /// The machine below may have taken this share of the processors' time before it is mentioned: beyond it more than
+    /// one message in a hundred met a processor that was not there.
+    static let stolenShareMax = 0.01
 
     /// How wsbench did in the measured interval.
     static func measure(
@@ -20,6 +23,15 @@ enum SelfCheck {
         let time = Double(end.time - start.time)
         for (before, after) in zip(start.busy[index], end.busy[index]) {
             measure.busyShare = max(measure.busyShare, Double(after - before) / time)
+        }
+        if let before = start.machine, let after = end.machine {
+            func waited(_ before: UInt64?, _ after: UInt64?) -> Double? {
+                guard let before, let after, after >= before else { return nil }
+                return Double(after - before) / time
+            }
+            measure.stolenShare = after.stolenShare(since: before)
+            measure.serverWaitShare = waited(before.serverWait, after.serverWait)
+            measure.ownWaitShare = waited(before.ownWait, after.ownWait)
         }
         measure.turn = BenchReport.Latency(part.board, .turn, since: part.baseline)
         measure.sendLag = BenchReport.Latency(part.board, .sendLag, since: part.baseline)
@@ -46,6 +58,11 @@ enum SelfCheck {
         }
         if let compression = report.compression, compression.connections == 0 {
             caveats.append("no connection agreed to permessage-deflate; check --deflate and the server's settings")
+        }
+        if let stolen = own.stolenShare, stolen > stolenShareMax {
+            caveats.append(
+                "the machine below this virtual one took \((stolen * 1_000).rounded() / 10) % of the processors' time, "
+                    + "so latencies and rates are partly its own; measure again when it is quieter")
         }
         let p99 = report.latency?.p99 ?? 0
         if isOpenLoop, let lag = own.sendLag?.p99, lag > sendLagMicrosecondsMax, lag > sendLagShareMax * p99 {

@@ -40,6 +40,9 @@ extension RunResult {
             busyShare: report.selfMeasure.busyShare, sentRatio: report.selfMeasure.sentRatio,
             turn: report.selfMeasure.turn.flatMap(Self.latency),
             sendLag: report.selfMeasure.sendLag.flatMap(Self.latency))
+        machine = MachineMeasure(
+            stolenShare: report.selfMeasure.stolenShare, serverWaitShare: report.selfMeasure.serverWaitShare,
+            ownWaitShare: report.selfMeasure.ownWaitShare)
         // A search tries many rates, and its result is that of the last: the intervals have all of them.
         intervals = Self.intervals(report.samples, haveHistograms: report.maximum == nil)
         marks = Self.marks(report.storm)
@@ -109,6 +112,7 @@ extension RunResult {
             errors = sample.errors
             interval.serverCPUShare = sample.serverCPUShare
             interval.ownCPUShare = sample.ownCPUShare
+            interval.stolenShare = sample.stolenShare
             interval.serverResidentBytes = sample.serverResidentBytes
             interval.serverDescriptors = sample.serverDescriptors
             interval.p50 = sample.p50 > 0 ? sample.p50 : nil

@@ -39,6 +39,8 @@ public struct RunResult: Codable, Equatable, Sendable {
     public var checks: Checks
     /// How the load generator itself did.
     public var own: OwnMeasure?
+    /// What the machine did to it.
+    public var machine: MachineMeasure?
     /// The run cut into pieces, in order, from the first connection on.
     public var intervals: [Interval]
     /// Moments worth a mark, such as the drop of a storm.
@@ -186,6 +188,22 @@ public struct OwnMeasure: Codable, Equatable, Sendable {
     }
 }
 
+/// What the machine did to a run.
+public struct MachineMeasure: Codable, Equatable, Sendable {
+    /// Share of all processors' time that the machine below this virtual one took (steal in /proc/stat).
+    public var stolenShare: Double?
+    /// Threads of the server, and of the load generator, that were ready to run and had no processor, in the mean.
+    public var serverWaitShare: Double?
+    public var ownWaitShare: Double?
+
+    /// What was measured; nil each where the system does not tell.
+    public init(stolenShare: Double?, serverWaitShare: Double?, ownWaitShare: Double?) {
+        self.stolenShare = stolenShare
+        self.serverWaitShare = serverWaitShare
+        self.ownWaitShare = ownWaitShare
+    }
+}
+
 /// What a run cost.
 public struct Cost: Codable, Equatable, Sendable {
     /// CPU time (user and system) per delivery in microseconds, of the server and of the load generator itself.
@@ -273,6 +291,8 @@ public struct Interval: Codable, Equatable, Sendable {
     /// Processors used by the server and by the load generator.
     public var serverCPUShare: Double?
     public var ownCPUShare: Double?
+    /// Share of all processors' time that the machine below took in it.
+    public var stolenShare: Double?
     /// Memory and descriptors of the server at its end.
     public var serverResidentBytes: Int64?
     public var serverDescriptors: Int?
@@ -403,6 +423,7 @@ extension Interval {
         }
         both.serverCPUShare = share(serverCPUShare, next.serverCPUShare)
         both.ownCPUShare = share(ownCPUShare, next.ownCPUShare)
+        both.stolenShare = share(stolenShare, next.stolenShare)
         both.serverResidentBytes = next.serverResidentBytes ?? serverResidentBytes
         both.serverDescriptors = next.serverDescriptors ?? serverDescriptors
         both.intended = Self.sum(intended, next.intended)

@@ -43,6 +43,7 @@ public enum TextReport {
             let share = result.cost.ownCPUShare.map { "  (\(Figure.share($0)) of a processor)" } ?? ""
             lines.append(("wsbench CPU", "\(Figure.fixed(cost, decimals: 3)) µs per delivery\(share)"))
         }
+        if let machine = machineLine(result.machine) { lines.append(("machine", machine)) }
         if let memory = result.memory {
             let each = Figure.count(memory.residentBytesPerConnection)
             let share = memory.proportionalBytesPerConnection.map { " (proportional \(Figure.count($0)))" } ?? ""
@@ -55,6 +56,20 @@ public enum TextReport {
             lines.append(("received", "\(Figure.bytes(Double(wire))) on the wire, \(ratio) % of the payload"))
         }
         return lines
+    }
+
+    /// What the machine did to the run, as far as it is known.
+    private static func machineLine(_ machine: MachineMeasure?) -> String? {
+        guard let machine else { return nil }
+        var parts: [String] = []
+        if let stolen = machine.stolenShare {
+            parts.append("\(Figure.fixed(stolen * 100, decimals: 1)) % stolen by the one below")
+        }
+        let waits = [("server", machine.serverWaitShare), ("wsbench", machine.ownWaitShare)].compactMap { name, share in
+            share.map { "\(name) \(Figure.fixed($0, decimals: 2))" }
+        }
+        if !waits.isEmpty { parts.append("threads waiting for a processor: \(waits.joined(separator: ", "))") }
+        return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 
     private static func latencyTable(_ result: RunResult) -> String {

@@ -124,8 +124,13 @@ function overTime() {
     const series = [
       { name: "server", color: "c", isFilled: true, points: points((interval) => interval.serverCPUShare) },
       { name: "wsbench", color: "b", points: points((interval) => interval.ownCPUShare) },
-    ].filter((each) => each.points.some((point) => point[1] != null));
-    chart({ ...common, title: "CPU", about: "100 % is one processor.", axis: axisPercent, text: percent, series });
+    ];
+    if (intervals.some((interval) => interval.stolenShare > 0)) {
+      series.push({ name: "stolen (of all)", color: "a", points: points((interval) => interval.stolenShare) });
+    }
+    const about = "100 % is one processor.";
+    const drawn = series.filter((each) => each.points.some((point) => point[1] != null));
+    chart({ ...common, title: "CPU", about, axis: axisPercent, text: percent, series: drawn });
   }
   if (has((interval) => interval.serverResidentBytes)) {
     chart({
