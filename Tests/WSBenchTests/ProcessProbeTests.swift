@@ -27,6 +27,17 @@ import Testing
         #expect(ProcessProbe(processes: []).waitNanoseconds() == nil)
     }
 
+    @Test func descriptorsAreCounted() throws {
+        // Other tests open and close some meanwhile; these are more than they do.
+        let own = ProcessProbe(processes: [getpid()])
+        let before = try #require(own.descriptors())
+        let opened = (0..<500).map { _ in unsafe open("/dev/null", O_RDONLY) }
+        defer { for descriptor in opened { close(descriptor) } }
+        #expect(opened.allSatisfy { $0 >= 0 })
+        #expect(try #require(own.descriptors()) > before + 250)
+        #expect(ProcessProbe(processes: [Int32.max]).descriptors() == nil)
+    }
+
     @Test func ticksOfTheMachineAreAddedUp() throws {
         let text = "cpu  100 20 30 400 5 6 7 32 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
         let ticks = try #require(MachineMoment.ticks(inStat: text))

@@ -82,8 +82,9 @@ void cbench_close_reset(int fd);
 void cbench_prefer_thread(void);
 /// The time of day in seconds since 1970.
 int64_t cbench_unix_seconds(void);
-/// Entries of a folder, or -errno.
-int cbench_count_entries(const char *path);
+/// Open descriptors of a process, or -errno. From Linux 6.2 on the size of /proc/PID/fd tells them (proc(5)); before,
+/// its entries are counted, which takes milliseconds when there are many.
+int cbench_count_descriptors(int32_t process);
 /// How long the threads of a process were ready to run and waited for a processor, so far, in nanoseconds (proc(5),
 /// schedstat); -1 where the kernel does not tell. What ended threads waited is forgotten.
 int64_t cbench_waited(int32_t process);

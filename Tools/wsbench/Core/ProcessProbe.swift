@@ -62,7 +62,7 @@ struct ProcessProbe: Sendable {
         guard !processes.isEmpty else { return nil }
         var total = 0
         for process in processes {
-            let count = unsafe cbench_count_entries("/proc/\(process)/fd")
+            let count = cbench_count_descriptors(process)
             if count < 0 { return nil }
             total += Int(count)
         }
