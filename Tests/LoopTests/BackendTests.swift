@@ -133,7 +133,7 @@ struct BackendTests {
         let message = (0..<16 * bufferBytes + 100).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 8) }
         _ = loop.turnOnce(waitNanoseconds: 0)
         #expect(peers[0].write(message) == message.count && peers[1].write([5]) == 1)
-        usleep(20_000)
+        for peer in peers { #expect(peer.hasArrived()) }
         let before = loop.counters.systemCalls
         _ = loop.turnOnce(waitNanoseconds: 0)
         #expect(loop.connections[0].received == message && loop.connections[1].received == [5])
@@ -149,8 +149,7 @@ struct BackendTests {
         options.receiveBufferCount = 64
         let many = try connected(.epoll, count: 2, options: options)
         let message = [UInt8](repeating: 7, count: 10_000)
-        for peer in many.1 { #expect(peer.write(message) == message.count) }
-        usleep(20_000)
+        for peer in many.1 { #expect(peer.write(message) == message.count && peer.hasArrived()) }
         _ = many.0.turnOnce(waitNanoseconds: 0)
         #expect(many.0.connections.map(\.received.count) == [32 * 128, 32 * 128])
         #expect(many.0.run { many.0.connections.allSatisfy { $0.received == message } })
@@ -158,8 +157,7 @@ struct BackendTests {
         options.receiveBufferCount = 8
         let few = try connected(.epoll, count: 4, options: options)
         few.0.recyclesAtOnce = false
-        for peer in few.1 { #expect(peer.write(message) == message.count) }
-        usleep(20_000)
+        for peer in few.1 { #expect(peer.write(message) == message.count && peer.hasArrived()) }
         _ = few.0.turnOnce(waitNanoseconds: 0)
         #expect(few.0.connections.map(\.received.count).sorted() == [128, 128, 128, 5 * 128])
         #expect(few.0.heldBuffers.count == 8 && few.0.counters.receiveBuffersExhausted == 0)

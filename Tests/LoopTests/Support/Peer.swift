@@ -50,6 +50,17 @@ final class Peer {
         precondition(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
     }
 
+    /// Waits until all that was written has come to the other end's socket. False when it has not within five seconds.
+    func hasArrived() -> Bool {
+        for _ in 0..<5_000 {
+            var unacknowledged: Int32 = 0
+            let asked = unsafe ioctl(descriptor, UInt(TIOCOUTQ), &unacknowledged)
+            if asked == 0 && unacknowledged == 0 { return true }
+            usleep(1_000)
+        }
+        return false
+    }
+
     private var isClosed = false
 
     deinit { close() }
